@@ -1,0 +1,28 @@
+# winnow: `make` builds, `make check` is the whole gate, `make demo` curates WordNet. CMake does the work.
+BUILD ?= build
+JOBS  ?= $(shell nproc)
+
+all: deps
+	@cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release > $(BUILD)-cmake.log 2>&1 || (cat $(BUILD)-cmake.log; exit 1)
+	@mv $(BUILD)-cmake.log $(BUILD)/cmake.log
+	@cmake --build $(BUILD) -j $(JOBS)
+
+deps:
+	@tools/install_deps.sh
+
+check:
+	@tools/check.sh
+
+demo: all
+	@tools/demo.sh $(BUILD)
+
+bench: all
+	@bench/run.sh $(BUILD)
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+clean:
+	rm -rf build build-*
+
+.PHONY: all deps check demo bench format clean

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Deduplication: which rows say again what an earlier row says.
+ */
+#ifndef WINNOW_DEDUP_H
+#define WINNOW_DEDUP_H
+
+#include "winnow/method.h"
+#include "winnow/pool.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct wn_dedup_report {
+    int64_t pairs_compared; /* row pairs whose similarity was computed, upper bound */
+    int64_t blocks;         /* k-means blocks within which rows were compared; 1 = all pairs */
+    int64_t recall_sample;  /* rows sampled to measure what blocking lost; 0 = nothing was lost */
+    double recall; /* share of sampled rows with a duplicate whose duplicate shares the block */
+    double worst_similarity; /* lowest similarity between a dropped row and its partner */
+} wn_dedup_report;
+
+/* All arrays belong to the object. */
+typedef struct wn_dedup {
+    wn_ctx *ctx;
+    int64_t n, kept;
+    int64_t *partner;  /* (n) the row a dropped row repeats; its own number for a kept row */
+    float *similarity; /* (n) cosine to the partner (1 for identical bytes and for kept rows) */
+    wn_dedup_report report;
+} wn_dedup;
+
+WN_API wn_status wn_dedup_new(wn_ctx *ctx, int64_t n, wn_dedup **out);
+WN_API void wn_dedup_free(wn_dedup *dedup); /* NULL ok */
+
+typedef struct wn_dedup_input {
+    uint32_t struct_size;
+    const wn_pool *pool;
+} wn_dedup_input;
+
+typedef struct wn_dedup_ops {
+    wn_status (*estimate)(wn_ctx *ctx, const wn_dedup_input *in, const void *params,
+                          wn_estimate *out);
+    wn_status (*run)(wn_ctx *ctx, const wn_dedup_input *in, const void *params, wn_dedup **out);
+} wn_dedup_ops;
+
+WN_API wn_status wn_dedup_run(wn_ctx *ctx, const wn_method *method, const wn_dedup_input *in,
+                              const void *params, wn_dedup **out);
+
+#define WN_DEDUP_EXACT_PARAMS(P) \
+    P(bool, verify, 1, 0, 1, "compare the bytes of rows whose 64-bit hashes agree")
+WN_PARAM_STRUCT(wn_dedup_exact_params, WN_DEDUP_EXACT_PARAMS);
+
+/* Rows with the same stored bytes; the first of them is kept. */
+WN_API wn_status wn_dedup_exact(wn_ctx *ctx, const wn_dedup_input *in,
+                                const wn_dedup_exact_params *params, wn_dedup **out);
+
+typedef enum wn_dedup_rule {
+    WN_DEDUP_GROUPS =
+        0, /* kept rows lie pairwise below the threshold; a dropped row's partner is kept */
+    WN_DEDUP_EARLIER /* any earlier row, kept or dropped, drops a row (the SemDeDup program's rule) */
+} wn_dedup_rule;
+
+#define WN_DEDUP_SEMANTIC_PARAMS(P)                                                      \
+    P(f64, min_similarity, 0.95, -1, 1, "cosine from which two rows are duplicates")     \
+    P(choice, rule, WN_DEDUP_GROUPS, "groups|earlier", 0, "which rows go: see the page") \
+    P(i64, blocks, -1, -1, WN_K_MAX,                                                     \
+      "k-means blocks to compare within; 1 = all pairs, -1 = from the number of rows")   \
+    P(i64, all_pairs_max, 400000, 1, WN_ROWS_MAX,                                        \
+      "most rows for which blocks = -1 compares all pairs")                              \
+    P(i64, recall_sample, 1000, 0, WN_ROWS_MAX,                                          \
+      "rows compared with the whole pool to measure what blocking lost")                 \
+    P(u64, seed, 0, 0, 0, "seed of the blocking and of the recall sample")
+WN_PARAM_STRUCT(wn_dedup_semantic_params, WN_DEDUP_SEMANTIC_PARAMS);
+
+/* Rows whose cosine reaches a threshold: abbas2023, with the two rules told apart. */
+WN_API wn_status wn_dedup_semantic(wn_ctx *ctx, const wn_dedup_input *in,
+                                   const wn_dedup_semantic_params *params, wn_dedup **out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

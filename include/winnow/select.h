@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Selection: which rows to train on, with a reason for every row kept or dropped.
+ */
+#ifndef WINNOW_SELECT_H
+#define WINNOW_SELECT_H
+
+#include "winnow/cluster.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum wn_why_rule {
+    WN_WHY_KEPT = 0,
+    WN_WHY_EXACT_DUPLICATE, /* the partner has the same bytes */
+    WN_WHY_NEAR_DUPLICATE,  /* the partner is at least as similar as the threshold */
+    WN_WHY_QUOTA,           /* its cluster's share of the budget went to other rows */
+    WN_WHY_COUNT
+} wn_why_rule;
+
+WN_API const char *wn_why_rule_name(int32_t rule); /* "kept", "exact-duplicate", ... */
+
+/* Why a row of the pool is in or out; the element of why.npy (24 bytes, no padding). */
+typedef struct wn_why {
+    int64_t partner;  /* the row that stands for it; -1 = none */
+    float similarity; /* cosine to the partner, NaN = none */
+    int32_t cluster;  /* finest cluster, -1 = none */
+    int32_t rule;     /* wn_why_rule */
+    int32_t copies;   /* times it was selected */
+} wn_why;
+
+/* All arrays belong to the object. */
+typedef struct wn_selection {
+    wn_ctx *ctx;
+    int64_t n;      /* rows of the pool */
+    int64_t size;   /* rows selected, repeats counted */
+    int64_t *rows;  /* (size) ascending; a row that repeats stands as often as it was taken */
+    float *weights; /* (size) training weight */
+    wn_why *why;    /* (n) */
+} wn_selection;
+
+WN_API wn_status wn_selection_new(wn_ctx *ctx, int64_t n, int64_t size, wn_selection **out);
+WN_API void wn_selection_free(wn_selection *selection); /* NULL ok */
+
+typedef struct wn_select_input {
+    uint32_t struct_size;
+    const wn_pool *pool;
+    const wn_tree *tree; /* over the rows of the pool */
+} wn_select_input;
+
+typedef struct wn_select_ops {
+    wn_status (*estimate)(wn_ctx *ctx, const wn_select_input *in, const void *params,
+                          wn_estimate *out);
+    wn_status (*run)(wn_ctx *ctx, const wn_select_input *in, const void *params,
+                     wn_selection **out);
+} wn_select_ops;
+
+WN_API wn_status wn_select_run(wn_ctx *ctx, const wn_method *method, const wn_select_input *in,
+                               const void *params, wn_selection **out);
+
+typedef enum wn_pick { WN_PICK_RANDOM = 0, WN_PICK_CLOSEST, WN_PICK_FARTHEST } wn_pick;
+
+#define WN_SELECT_BALANCED_PARAMS(P)                                       \
+    P(i64, size, 10000, 1, WN_ROWS_MAX, "rows to select")                  \
+    P(choice, pick, WN_PICK_RANDOM, "random|closest|farthest", 0,          \
+      "which rows of a finest cluster: any, or by distance to its centre") \
+    P(i64, max_repeat, 1, 1, 1000000,                                      \
+      "times a row may be taken; above 1 small clusters are oversampled")  \
+    P(u64, seed, 0, 0, 0, "seed of every random choice")
+WN_PARAM_STRUCT(wn_select_balanced_params, WN_SELECT_BALANCED_PARAMS);
+
+/* Balanced sampling down a tree by water-filling: vo2024, section 3.3. */
+WN_API wn_status wn_select_balanced(wn_ctx *ctx, const wn_select_input *in,
+                                    const wn_select_balanced_params *params, wn_selection **out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

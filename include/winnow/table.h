@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The table: attributes of the rows (ids, labels, groups, text, time) from JSONL, CSV or TSV,
+ * plain or compressed (.gz, .zst), kept in SQLite. Row r of the table belongs to row r of the pool.
+ */
+#ifndef WINNOW_TABLE_H
+#define WINNOW_TABLE_H
+
+#include "winnow/ctx.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct wn_table wn_table;
+
+typedef struct wn_table_options {
+    uint32_t struct_size;
+    const char *id;   /* id column (strings or integers, unique); NULL = none */
+    const char *text; /* column that must be there and hold text in every row; NULL = none */
+} wn_table_options;
+
+WN_API void wn_table_options_init(wn_table_options *options);
+
+/* Reads text files into a new SQLite database at `db_path` (":memory:" allowed), one table `rows`
+ * with `_row` INTEGER PRIMARY KEY from 0 and one typed column per field, first-seen order.
+ * Format by name: .jsonl .ndjson .csv .tsv, each also with .gz or .zst. Patterns expand as in
+ * wn_pool_open. Nested JSON values are kept as JSON text. Streamed: memory does not grow with rows.
+ * Errors: WN_E_DATA with file and line: broken JSON, a row of another length, text that is not
+ * UTF-8, a missing text field, an id that repeats, an unknown column (nearest name offered). */
+WN_API wn_status wn_table_build(wn_ctx *ctx, const char *const *paths, int32_t n_paths,
+                                const char *db_path, const wn_table_options *options,
+                                wn_table **out);
+
+/* Opens a database that wn_table_build made. */
+WN_API wn_status wn_table_open(wn_ctx *ctx, const char *db_path, wn_table **out);
+WN_API void wn_table_free(wn_table *table); /* NULL ok */
+
+WN_API int64_t wn_table_rows(const wn_table *table);
+WN_API int32_t wn_table_columns(const wn_table *table);
+WN_API const char *wn_table_column_name(const wn_table *table, int32_t column);
+WN_API const char *wn_table_column_type(const wn_table *table,
+                                        int32_t column); /* INTEGER REAL TEXT */
+WN_API int32_t wn_table_column_find(const wn_table *table, const char *name); /* -1 = none */
+WN_API const char *wn_table_id_column(const wn_table *table); /* NULL = none was named */
+
+/* The value of one cell as text, NULL for SQL NULL; valid until the next call on this table. */
+WN_API wn_status wn_table_text(wn_table *table, int64_t row, int32_t column, const char **text);
+
+/* Calls fn(user, row, text) for every row in order; text is NULL for SQL NULL. */
+WN_API wn_status wn_table_scan(wn_table *table, int32_t column,
+                               wn_status (*fn)(void *user, int64_t row, const char *text),
+                               void *user);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * All of winnow. Include this one.
+ */
+#ifndef WINNOW_WINNOW_H
+#define WINNOW_WINNOW_H
+
+#include "winnow/base.h"
+#include "winnow/ctx.h"
+#include "winnow/method.h"
+#include "winnow/pool.h"
+#include "winnow/table.h"
+#include "winnow/cluster.h"
+#include "winnow/curate.h"
+#include "winnow/dedup.h"
+#include "winnow/select.h"
+#include "winnow/vectorize.h"
+#include "winnow/job.h"
+
+#endif

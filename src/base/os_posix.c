@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/os.h"
+
+struct wni_lock {
+    pthread_mutex_t mutex;
+};
+struct wni_cond {
+    pthread_cond_t cond;
+};
+struct wni_thread {
+    pthread_t thread;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+/* These few bytes come from the C library: they must exist before a context's allocator does. */
+wni_lock *wni_lock_new(void)
+{
+    wni_lock *lock = malloc(sizeof *lock);
+
+    if (lock && pthread_mutex_init(&lock->mutex, NULL)) {
+        free(lock);
+        lock = NULL;
+    }
+    return lock;
+}
+
+void wni_lock_free(wni_lock *lock)
+{
+    if (lock) {
+        pthread_mutex_destroy(&lock->mutex);
+        free(lock);
+    }
+}
+
+void wni_lock_take(wni_lock *lock)
+{
+    pthread_mutex_lock(&lock->mutex);
+}
+
+void wni_lock_give(wni_lock *lock)
+{
+    pthread_mutex_unlock(&lock->mutex);
+}
+
+wni_cond *wni_cond_new(void)
+{
+    wni_cond *cond = malloc(sizeof *cond);
+    pthread_condattr_t attr;
+
+    if (!cond) return NULL;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    if (pthread_cond_init(&cond->cond, &attr)) {
+        free(cond);
+        cond = NULL;
+    }
+    pthread_condattr_destroy(&attr);
+    return cond;
+}
+
+void wni_cond_free(wni_cond *cond)
+{
+    if (cond) {
+        pthread_cond_destroy(&cond->cond);
+        free(cond);
+    }
+}
+
+void wni_cond_wait(wni_cond *cond, wni_lock *lock)
+{
+    pthread_cond_wait(&cond->cond, &lock->mutex);
+}
+
+int wni_cond_wait_for(wni_cond *cond, wni_lock *lock, int64_t ns)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    ns += t.tv_nsec;
+    t.tv_sec += ns / 1000000000;
+    t.tv_nsec = ns % 1000000000;
+    return pthread_cond_timedwait(&cond->cond, &lock->mutex, &t) != 0;
+}
+
+void wni_cond_wake_all(wni_cond *cond)
+{
+    pthread_cond_broadcast(&cond->cond);
+}
+
+static void *thread_main(void *arg)
+{
+    wni_thread *thread = arg;
+
+    thread->fn(thread->arg);
+    return NULL;
+}
+
+wni_thread *wni_thread_start(void (*fn)(void *arg), void *arg)
+{
+    wni_thread *thread = malloc(sizeof *thread);
+
+    if (!thread) return NULL;
+    thread->fn = fn;
+    thread->arg = arg;
+    if (pthread_create(&thread->thread, NULL, thread_main, thread)) {
+        free(thread);
+        return NULL;
+    }
+    return thread;
+}
+
+void wni_thread_join(wni_thread *thread)
+{
+    pthread_join(thread->thread, NULL);
+    free(thread);
+}
+
+/* First line of a small system file; 0 when it is not there. */
+static int read_line(const char *path, char *buf, int bytes)
+{
+    FILE *f = fopen(path, "r");
+    int ok = 0;
+
+    if (f) {
+        ok = fgets(buf, bytes, f) != NULL;
+        fclose(f);
+    }
+    return ok;
+}
+
+int32_t wni_os_processors(void)
+{
+    cpu_set_t set;
+    char line[64];
+    long long quota, period;
+    int32_t n = 1;
+
+    if (sched_getaffinity(0, sizeof set, &set) == 0) n = CPU_COUNT(&set);
+    if (read_line("/sys/fs/cgroup/cpu.max", line, sizeof line)) {
+        if (sscanf(line, "%lld %lld", &quota, &period) != 2) quota = -1;
+    } else { /* cgroup v1 */
+        quota =
+            read_line("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", line, sizeof line) ? atoll(line) : -1;
+        period =
+            read_line("/sys/fs/cgroup/cpu/cpu.cfs_period_us", line, sizeof line) ? atoll(line) : 0;
+    }
+    if (quota > 0 && period > 0 && (quota + period - 1) / period < n)
+        n = (int32_t)((quota + period - 1) / period);
+    return n < 1 ? 1 : n;
+}
+
+int64_t wni_os_memory_bytes(void)
+{
+    static const char *const limits[] = {"/sys/fs/cgroup/memory.max",
+                                         "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
+    int64_t bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+    char line[64];
+
+    for (int i = 0; i < 2; i++)
+        if (read_line(limits[i], line, sizeof line)) {
+            long long limit = atoll(line); /* "max" reads as 0 */
+            if (limit > 0 && limit < bytes) bytes = limit;
+        }
+    return bytes;
+}
+
+int64_t wni_os_peak_rss_bytes(void)
+{
+    struct rusage use;
+
+    return getrusage(RUSAGE_SELF, &use) ? 0 : (int64_t)use.ru_maxrss * 1024;
+}
+
+double wni_os_cpu_sec(void)
+{
+    struct rusage use;
+
+    if (getrusage(RUSAGE_SELF, &use)) return 0;
+    return (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
+           1e-6 * (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec);
+}
+
+int64_t wni_os_now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+int64_t wni_os_pid(void)
+{
+    return (int64_t)getpid();
+}
+
+const char *wni_os_env(const char *name)
+{
+    return getenv(name);
+}
+
+wn_isa wni_os_isa(void)
+{
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+        __builtin_cpu_supports("f16c")) {
+        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
+            return WN_ISA_AVX512;
+        return WN_ISA_AVX2;
+    }
+#endif
+    return WN_ISA_BASE;
+}

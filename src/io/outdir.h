@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Outputs that are complete or not there: everything is written under a temporary name beside the final
+ * one, synced, and renamed at commit. A killed run leaves at most a folder named like `out.tmp-1234`.
+ */
+#ifndef WNI_OUTDIR_H
+#define WNI_OUTDIR_H
+
+#include <stdio.h>
+
+#include "base/ctx_impl.h"
+
+typedef struct wni_out wni_out;
+
+/* Starts an output folder (or, with is_file, a single file). WN_E_DATA when `path` exists and `force` is
+ * 0, or when its parent is not a folder. Nothing is visible under `path` before wni_out_commit. */
+wn_status wni_out_begin(wn_ctx *ctx, const char *path, int is_file, int force, wni_out **out);
+
+/* Path of a file inside the temporary folder ("level2/labels.npy": folders are made); for an output that
+ * is a file, name NULL gives the file itself and a name gives a companion `path.name`. Belongs to out. */
+wn_status wni_out_path(wni_out *out, const char *name, const char **path);
+
+/* Writes an array of `dims` dimensions in C order as .npy; descr is numpy's ("<i8", "<f4", or a list
+ * "[('partner', '<i8'), ...]"), item the bytes of an element. name as in wni_out_path. */
+wn_status wni_out_npy(wni_out *out, const char *name, const char *descr, size_t item,
+                      const int64_t *shape, int dims, const void *data);
+
+/* Row-wise writing of a 2-d .npy whose number of rows is known. */
+typedef struct wni_npy_writer wni_npy_writer;
+wn_status wni_npy_writer_new(wni_out *out, const char *name, const char *descr, size_t item,
+                             int64_t n, int64_t d, wni_npy_writer **writer);
+wn_status wni_npy_writer_add(wni_npy_writer *writer, int64_t rows, const void *data);
+/* Checks that all rows came, syncs, frees. NULL ok. On failure of the run call it with keep 0. */
+wn_status wni_npy_writer_end(wni_npy_writer *writer, int keep);
+
+/* Writes a small text file. */
+wn_status wni_out_text(wni_out *out, const char *name, const char *text);
+
+/* Removes one file of the unfinished output (scratch vectors). */
+wn_status wni_out_remove(wni_out *out, const char *name);
+
+/* Syncs files and folder and renames to the final name; with force the old output is replaced in one
+ * step. Frees `out` on success and on failure. */
+wn_status wni_out_commit(wni_out *out);
+/* Removes everything that was written and frees; NULL ok. */
+void wni_out_abort(wni_out *out);
+
+/* The whole of a small .npy array, for reading artefacts back: descr must match one of the given, which
+ * are separated by spaces; *data belongs to the caller (wni_free). dims is checked. */
+wn_status wni_npy_load(wn_ctx *ctx, const char *path, const char *descrs, int dims, int64_t *shape,
+                       void **data);
+
+/* Size and XXH3 64-bit hash of a file's bytes. */
+wn_status wni_file_hash(wn_ctx *ctx, const char *path, int64_t *bytes, uint64_t *hash);
+
+/* Expands patterns (* ? [) to existing files, sorted as strings; a plain path must exist. paths is a
+ * NULL-ended array of strings, freed by wni_paths_free. WN_E_DATA names what matched nothing. */
+wn_status wni_paths_expand(wn_ctx *ctx, const char *const *patterns, int32_t n, char ***paths,
+                           int32_t *count);
+void wni_paths_free(wn_ctx *ctx, char **paths);
+
+#endif

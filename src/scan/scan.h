@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The scan engine: every query row against every base row, and something small done with each score
+ * before it is forgotten. It reads and widens tiles, blocks for cache, splits over threads and calls the
+ * `dots` kernel; an epilogue consumes each tile of scores. The n x k matrix never exists.
+ *
+ * The score of a query x and a base row c is the canonical dot(x, c), minus bias[c] when there is one;
+ * with bias = |c|^2 / 2 the highest score is the nearest base row under L2. Larger is nearer; ties go to
+ * the smaller base row number. Results do not depend on threads, ISA, tiling or memory.
+ */
+#ifndef WNI_SCAN_H
+#define WNI_SCAN_H
+
+#include "base/ctx_impl.h"
+#include "winnow/pool.h"
+
+/* A dense f32 matrix in the padded form that kernels read: (n, ld) row-major, columns d..ld zero. */
+typedef struct wni_mat {
+    float *v;
+    int64_t n, d, ld;
+} wni_mat;
+
+wn_status wni_mat_new(wn_ctx *ctx, int64_t n, int64_t d, wni_mat *out); /* zeroed */
+void wni_mat_free(wn_ctx *ctx, wni_mat *m);
+static inline float *wni_mat_row(const wni_mat *m, int64_t i)
+{
+    return m->v + i * m->ld;
+}
+/* Rows of a pool (rows NULL = all from 0) as a matrix of n rows. */
+wn_status wni_mat_gather(wn_ctx *ctx, const wn_pool *pool, const int64_t *rows, int64_t n,
+                         wni_mat *out);
+/* half_norms[i] = canonical dot(row, row) / 2: the bias for L2. */
+void wni_mat_half_norms(wn_ctx *ctx, const wni_mat *m, float *half_norms);
+
+/* The queries: rows of a pool. Position q of the scan is row rows[q], or first + q when rows is NULL. */
+typedef struct wni_queries {
+    const wn_pool *pool;
+    const int64_t *rows; /* (n) or NULL */
+    int64_t first, n;
+} wni_queries;
+
+/* What happens with the scores. `tile` gets the scores (m, lds) of queries q0..q0+m against base rows
+ * b0..b0+n; calls for one query come from one worker at a time with ascending b0. `rows_done` (or NULL)
+ * gets the padded query rows themselves after their last tile against this base block. `wants` (or NULL)
+ * returns 0 to skip a tile. All run inside a parallel range. */
+typedef struct wni_epilogue {
+    wn_status (*tile)(wn_ctx *ctx, void *self, int worker, int64_t q0, int64_t m, int64_t b0,
+                      int64_t n, const float *scores, int64_t lds);
+    wn_status (*rows_done)(wn_ctx *ctx, void *self, int worker, int64_t q0, int64_t m,
+                           const float *rows, int64_t ld);
+    int (*wants)(void *self, int64_t q0, int64_t m, int64_t b0, int64_t n);
+} wni_epilogue;
+
+/* The engine, once over a resident base: base row i is number base_first + i to the epilogue. */
+wn_status wni_scan_block(wn_ctx *ctx, const wni_queries *queries, const wni_mat *base,
+                         int64_t base_first, const wni_epilogue *epilogue, void *self);
+
+/* The same against a pool, in blocks that fit the budget, each read once per call. Base row b is row
+ * base->rows[b] (or first + b) of its pool, and number b to the epilogue. */
+wn_status wni_scan_pool(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base,
+                        const wni_epilogue *epilogue, void *self);
+
+/* ---- ready epilogues --------------------------------------------------------------------------- */
+
+/* argmin: the nearest base row of each query. at (n) base row numbers, score (n) and second (n, may be
+ * NULL) the best and second best score. bias (base n) or NULL. */
+wn_status wni_scan_argmin(wn_ctx *ctx, const wni_queries *queries, const wni_mat *base,
+                          const float *bias, int32_t *at, float *score, float *second);
+
+/* The same against a pool: bias is made from the rows when `l2` is nonzero. Without a base row at = -1.
+ * With `lower` nonzero query q is compared only with base rows b < limit[q]. */
+wn_status wni_scan_nearest(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base, int l2,
+                           const int64_t *limit, int64_t *at, float *score);
+
+/* topk: the k nearest base rows of each query, nearest first; at (n, k) int64 with -1 past the end,
+ * score (n, k). bias made when `l2`. `skip_self` leaves out the base row with the query's own source row
+ * number (only where both are of the same pool). */
+wn_status wni_scan_topk(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base, int64_t k,
+                        int l2, int skip_self, int64_t *at, float *score);
+
+/* threshold: every pair with score >= floor, ordered by query then base row. */
+typedef struct wni_pair {
+    int64_t query, base; /* scan positions */
+    float score;
+} wni_pair;
+typedef struct wni_pairs {
+    wni_pair *v;
+    int64_t n, room;
+} wni_pairs;
+/* lower != 0: only pairs with base < query (scan positions; both sides the same rows). Fails with
+ * WN_E_BUDGET when the pairs outgrow the budget, saying at which query. */
+wn_status wni_scan_threshold(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base,
+                             float floor, int lower, wni_pairs *out);
+void wni_pairs_free(wn_ctx *ctx, wni_pairs *pairs);
+
+#endif
