@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the families need of parameters beside winnow/method.h.
+ */
+#ifndef WNI_PARAM_H
+#define WNI_PARAM_H
+
+#include "base/ctx_impl.h"
+#include "winnow/method.h"
+
+/* Defaults, then the caller's values over them (given NULL = none; an older, shorter struct keeps the
+ * defaults of the fields it does not have), then the bounds. params has method->params_bytes. */
+wn_status wni_params_complete(wn_ctx *ctx, const wn_method *method, const void *given,
+                              void *params);
+
+#endif
