@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/ctx_impl.h"
-#include "winnow/method.h"
+#include "base/param.h"
 
 #define WORD_MAX 64
 

@@ -16,6 +16,8 @@ typedef struct wni_out wni_out;
  * 0, or when its parent is not a folder. Nothing is visible under `path` before wni_out_commit. */
 wn_status wni_out_begin(wn_ctx *ctx, const char *path, int is_file, int force, wni_out **out);
 
+wn_ctx *wni_out_ctx(const wni_out *out);
+
 /* Path of a file inside the temporary folder ("level2/labels.npy": folders are made); for an output that
  * is a file, name NULL gives the file itself and a name gives a companion `path.name`. Belongs to out. */
 wn_status wni_out_path(wni_out *out, const char *name, const char **path);

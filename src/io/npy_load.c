@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Reading back the arrays that winnow wrote itself.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "io/npy_header.h"
+#include "io/outdir.h"
+
+/* Bytes of an element: the digits at the end of "<i8"; for a structured type the sum of its fields. */
+static size_t item_bytes(const char *descr)
+{
+    size_t sum = 0;
+
+    for (const char *c = descr; (c = strpbrk(c, "<|")); c++)
+        if (c[1] && c[2] >= '1' && c[2] <= '9') sum += (size_t)(c[2] - '0');
+    return sum;
+}
+
+/* Is `descr` one of the words of `accepted` ("<i4 <i8", or a whole structured type)? */
+static bool descr_in(const char *descr, const char *accepted)
+{
+    size_t length = strlen(descr);
+
+    if (strcmp(descr, accepted) == 0) return true;
+    for (const char *c = accepted; accepted[0] != '[' && *c; c += strcspn(c, " "), c += *c == ' ')
+        if (strcspn(c, " ") == length && memcmp(c, descr, length) == 0) return true;
+    return false;
+}
+
+wn_status wni_npy_load(wn_ctx *ctx, const char *path, const char *descrs, int dims, int64_t *shape,
+                       void **data)
+{
+    char *head = NULL;
+    wni_npy_header h;
+    struct stat info;
+    int64_t count = 1, bytes;
+    wn_status st = WN_OK;
+    FILE *f = NULL;
+    size_t got;
+
+    *data = NULL;
+    if (!(f = fopen(path, "rb")))
+        return wni_fail(ctx, errno == ENOENT || errno == ENOTDIR ? WN_E_DATA : WN_E_IO,
+                        "%s: cannot open: %s", path, strerror(errno));
+    WNI_NEW(ctx, head, WNI_NPY_HEAD);
+    got = fread(head, 1, WNI_NPY_HEAD, f);
+    WNI_TRY(wni_npy_header_parse(ctx, path, head, got, &h));
+    if (!descr_in(h.descr, descrs) || h.dims != dims || h.fortran_order) {
+        st = wni_fail(ctx, WN_E_DATA, "%s: found %s of %d dimensions%s, expected %s of %d", path,
+                      h.descr, h.dims, h.fortran_order ? " in Fortran order" : "", descrs, dims);
+        goto done;
+    }
+    for (int i = 0; i < dims; i++) {
+        shape[i] = h.shape[i];
+        if (__builtin_mul_overflow(count, h.shape[i], &count)) {
+            st = wni_fail(ctx, WN_E_DATA, "%s: the shape in the header is too large", path);
+            goto done;
+        }
+    }
+    if (__builtin_mul_overflow(count, (int64_t)item_bytes(h.descr), &bytes) ||
+        fstat(fileno(f), &info) || info.st_size - h.data_at != bytes) {
+        st = wni_fail(ctx, WN_E_DATA,
+                      "%s: found %lld bytes of data, the header says %lld elements of %s", path,
+                      (long long)(info.st_size - h.data_at), (long long)count, h.descr);
+        goto done;
+    }
+    WNI_TRY(wni_budget_need(ctx, bytes, path));
+    if (!(*data = wni_alloc(ctx, bytes, 1))) {
+        st = WN_E_NOMEM;
+        goto done;
+    }
+    if (fseeko(f, (off_t)h.data_at, SEEK_SET) ||
+        (bytes && fread(*data, (size_t)bytes, 1, f) != 1)) {
+        st = wni_fail(ctx, WN_E_IO, "%s: cannot read: %s", path, strerror(errno));
+        wni_free(ctx, *data);
+        *data = NULL;
+    }
+done:
+    fclose(f);
+    wni_free(ctx, head);
+    return st;
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Complete or not there: outputs are built in a temporary folder beside the final name, synced, renamed.
+ * An output that is one file uses such a folder too: its file is `data`, companions keep their names.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/os.h"
+#include "io/outdir.h"
+
+#define DATA_NAME "data"
+
+typedef struct path_node {
+    struct path_node *next;
+    char *path;
+} path_node;
+
+struct wni_out {
+    wn_ctx *ctx;
+    char *path; /* final */
+    char *tmp;  /* folder beside it */
+    int is_file, force;
+    path_node *paths; /* every string that wni_out_path gave out */
+};
+
+static wn_status io_fail(wn_ctx *ctx, const char *what, const char *path)
+{
+    return wni_fail(ctx, WN_E_IO, "%s: cannot %s: %s", path, what, strerror(errno));
+}
+
+/* Calls fn on everything below `path`, contents before folders, `path` itself last. */
+static wn_status walk(wn_ctx *ctx, const char *path,
+                      wn_status (*fn)(wn_ctx *ctx, const char *path, bool is_dir))
+{
+    struct stat info;
+    wn_status st = WN_OK;
+    DIR *dir = NULL;
+
+    if (lstat(path, &info)) return io_fail(ctx, "look at it", path);
+    if (S_ISDIR(info.st_mode)) {
+        struct dirent *entry;
+        if (!(dir = opendir(path))) return io_fail(ctx, "open the folder", path);
+        while (st == WN_OK && (entry = readdir(dir))) {
+            char below[4096];
+            if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+            if ((size_t)snprintf(below, sizeof below, "%s/%s", path, entry->d_name) >= sizeof below)
+                st = wni_fail(ctx, WN_E_IO, "%s: path too long", path);
+            else
+                st = walk(ctx, below, fn);
+        }
+        closedir(dir);
+    }
+    return st == WN_OK ? fn(ctx, path, S_ISDIR(info.st_mode)) : st;
+}
+
+static wn_status remove_one(wn_ctx *ctx, const char *path, bool is_dir)
+{
+    if (is_dir ? rmdir(path) : unlink(path)) return io_fail(ctx, "remove it", path);
+    return WN_OK;
+}
+
+static wn_status sync_one(wn_ctx *ctx, const char *path, bool is_dir)
+{
+    int fd = open(path, is_dir ? O_RDONLY | O_DIRECTORY : O_RDONLY);
+    int bad;
+
+    if (fd < 0) return io_fail(ctx, "open it to sync", path);
+    bad = fsync(fd);
+    close(fd);
+    return bad ? io_fail(ctx, "sync it", path) : WN_OK;
+}
+
+static void out_free(wni_out *out)
+{
+    wn_ctx *ctx = out->ctx;
+
+    while (out->paths) {
+        path_node *node = out->paths;
+        out->paths = node->next;
+        wni_free(ctx, node->path);
+        wni_free(ctx, node);
+    }
+    wni_free(ctx, out->path);
+    wni_free(ctx, out->tmp);
+    wni_free(ctx, out);
+}
+
+/* With force only something winnow made, or an empty folder, is replaced: a mistyped path must not cost a
+ * home directory. */
+static wn_status may_replace(wn_ctx *ctx, const char *path, const struct stat *info, int is_file)
+{
+    char manifest[4096];
+    struct dirent *entry;
+    bool empty = true;
+    DIR *dir;
+
+    if (is_file) {
+        if (S_ISREG(info->st_mode)) return WN_OK;
+        return wni_fail(ctx, WN_E_DATA, "%s: exists and is not a file; give another -o", path);
+    }
+    if (!S_ISDIR(info->st_mode))
+        return wni_fail(ctx, WN_E_DATA, "%s: exists and is not a folder; give another -o", path);
+    snprintf(manifest, sizeof manifest, "%s/manifest.json", path);
+    if (access(manifest, F_OK) == 0) return WN_OK;
+    if (!(dir = opendir(path))) return io_fail(ctx, "open the folder", path);
+    while ((entry = readdir(dir)))
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) empty = false;
+    closedir(dir);
+    if (empty) return WN_OK;
+    return wni_fail(ctx, WN_E_DATA,
+                    "%s: holds files but no manifest.json, so winnow did not make it and --force "
+                    "does not replace it; give another -o",
+                    path);
+}
+
+wn_status wni_out_begin(wn_ctx *ctx, const char *path, int is_file, int force, wni_out **result)
+{
+    wni_out *out = NULL;
+    char *parent = NULL, *slash;
+    struct stat info;
+    wn_status st = WN_OK;
+    size_t length;
+
+    *result = NULL;
+    if (!*path) return wni_fail(ctx, WN_E_USAGE, "the output has no name; give -o NAME");
+    WNI_NEW0(ctx, out, 1);
+    out->ctx = ctx;
+    out->is_file = is_file;
+    out->force = force;
+    if (!(out->path = wni_strdup(ctx, path)) || !(parent = wni_strdup(ctx, path))) {
+        st = WN_E_NOMEM;
+        goto done;
+    }
+    for (length = strlen(out->path); length > 1 && out->path[length - 1] == '/'; length--)
+        out->path[length - 1] = parent[length - 1] = 0;
+
+    if (lstat(out->path, &info) == 0) {
+        if (!force) {
+            st = wni_fail(ctx, WN_E_DATA,
+                          "%s: exists already; give another -o, or --force to replace it", path);
+            goto done;
+        }
+        WNI_TRY(may_replace(ctx, out->path, &info, is_file));
+    }
+    slash = strrchr(parent, '/');
+    if (slash) slash[slash == parent] = 0;
+    if (stat(slash ? parent : ".", &info) || !S_ISDIR(info.st_mode)) {
+        st = wni_fail(ctx, WN_E_DATA, "%s: the folder %s is not there; make it first", path,
+                      slash ? parent : ".");
+        goto done;
+    }
+    for (int attempt = 0;; attempt++) {
+        out->tmp = wni_format(ctx, "%s.tmp-%lld-%d", out->path, (long long)wni_os_pid(), attempt);
+        if (!out->tmp) {
+            st = WN_E_NOMEM;
+            goto done;
+        }
+        if (mkdir(out->tmp, 0777) == 0) break;
+        if (errno != EEXIST || attempt == 1000) {
+            st = io_fail(ctx, "make the folder", out->tmp);
+            goto done;
+        }
+        wni_free(ctx, out->tmp);
+        out->tmp = NULL;
+    }
+    *result = out;
+    out = NULL;
+done:
+    wni_free(ctx, parent);
+    if (out) out_free(out);
+    return st;
+}
+
+wn_ctx *wni_out_ctx(const wni_out *out)
+{
+    return out->ctx;
+}
+
+wn_status wni_out_path(wni_out *out, const char *name, const char **path)
+{
+    wn_ctx *ctx = out->ctx;
+    path_node *node = wni_calloc(ctx, 1, sizeof *node);
+    const char *last = name ? name : DATA_NAME;
+
+    if (!node) return WN_E_NOMEM;
+    node->path = wni_format(ctx, "%s/%s", out->tmp, last);
+    if (!node->path) {
+        wni_free(ctx, node);
+        return WN_E_NOMEM;
+    }
+    node->next = out->paths;
+    out->paths = node;
+    for (char *c = node->path + strlen(out->tmp) + 1; (c = strchr(c, '/')); c++) {
+        *c = 0;
+        if (mkdir(node->path, 0777) && errno != EEXIST)
+            return io_fail(ctx, "make the folder", node->path);
+        *c = '/';
+    }
+    *path = node->path;
+    return WN_OK;
+}
+
+wn_status wni_out_text(wni_out *out, const char *name, const char *text)
+{
+    size_t length = strlen(text);
+    const char *path;
+    wn_status st = wni_out_path(out, name, &path);
+    FILE *f;
+
+    if (st != WN_OK) return st;
+    f = fopen(path, "wb");
+    if (!f) return io_fail(out->ctx, "create it", path);
+    if (fwrite(text, 1, length, f) != length) st = io_fail(out->ctx, "write to it", path);
+    if (fclose(f) && st == WN_OK) st = io_fail(out->ctx, "write to it", path);
+    return st;
+}
+
+wn_status wni_out_remove(wni_out *out, const char *name)
+{
+    const char *path;
+    wn_status st = wni_out_path(out, name, &path);
+
+    if (st == WN_OK && unlink(path)) st = io_fail(out->ctx, "remove it", path);
+    return st;
+}
+
+/* Puts `from` at `to`. An existing `to` changes places with it in one step where the file system can, so
+ * that at no moment neither is there; the old one is then below `from`. */
+static wn_status put_in_place(wn_ctx *ctx, const char *from, const char *to, bool replace)
+{
+    struct stat info;
+    char aside[4096];
+
+    if (!replace || lstat(to, &info))
+        return rename(from, to) ? io_fail(ctx, "rename the finished output to it", to) : WN_OK;
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE) == 0) return WN_OK;
+    if ((size_t)snprintf(aside, sizeof aside, "%s.old", from) >= sizeof aside)
+        return wni_fail(ctx, WN_E_IO, "%s: path too long", from);
+    if (rename(to, aside) || rename(from, to) || rename(aside, from))
+        return io_fail(ctx, "replace it", to);
+    return WN_OK;
+}
+
+static wn_status commit_files(wni_out *out)
+{
+    wn_ctx *ctx = out->ctx;
+    struct dirent *entry;
+    wn_status st = WN_OK;
+    char from[4096], to[4096];
+    DIR *dir = opendir(out->tmp);
+
+    if (!dir) return io_fail(ctx, "open the folder", out->tmp);
+    /* Companions first: the file itself appears last, and only when all is there. */
+    while (st == WN_OK && (entry = readdir(dir))) {
+        if (entry->d_name[0] == '.' || strcmp(entry->d_name, DATA_NAME) == 0) continue;
+        snprintf(from, sizeof from, "%s/%s", out->tmp, entry->d_name);
+        snprintf(to, sizeof to, "%s.%s", out->path, entry->d_name);
+        if (rename(from, to)) st = io_fail(ctx, "rename the finished output to it", to);
+    }
+    closedir(dir);
+    if (st == WN_OK) {
+        snprintf(from, sizeof from, "%s/" DATA_NAME, out->tmp);
+        st = rename(from, out->path) ? io_fail(ctx, "rename the finished output to it", out->path)
+                                     : WN_OK;
+    }
+    return st;
+}
+
+wn_status wni_out_commit(wni_out *out)
+{
+    wn_ctx *ctx = out->ctx;
+    struct stat info;
+    wn_status st;
+
+    WNI_TRY(walk(ctx, out->tmp, sync_one));
+    if (out->is_file)
+        WNI_TRY(commit_files(out));
+    else
+        WNI_TRY(put_in_place(ctx, out->tmp, out->path, out->force));
+done:
+    if (st != WN_OK) {
+        wni_out_abort(out);
+        return st;
+    }
+    {
+        char *slash = strrchr(out->path, '/');
+        if (slash) slash[slash == out->path] = 0;
+        (void)sync_one(ctx, slash ? out->path : ".", true); /* some file systems cannot: no harm */
+    }
+    if (lstat(out->tmp, &info) == 0)
+        (void)walk(ctx, out->tmp,
+                   remove_one); /* the emptied folder, or the output that was replaced */
+    out_free(out);
+    return WN_OK;
+}
+
+void wni_out_abort(wni_out *out)
+{
+    char kept[WNI_ERROR_MAX];
+    wn_ctx *ctx;
+
+    if (!out) return;
+    ctx = out->ctx;
+    memcpy(kept, ctx->error,
+           sizeof kept); /* the reason for aborting is the news, not what follows */
+    (void)walk(ctx, out->tmp, remove_one);
+    memcpy(ctx->error, kept, sizeof kept);
+    out_free(out);
+}
