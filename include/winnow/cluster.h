@@ -49,6 +49,7 @@ typedef struct wn_tree {
     wn_partition *level[WN_TREE_LEVELS];
 } wn_tree;
 
+/* Makes a tree without levels; the caller fills level[0..levels) with partitions it gives away. */
 WN_API wn_status wn_tree_new(wn_ctx *ctx, wn_metric metric, wn_tree **out);
 WN_API void wn_tree_free(wn_tree *tree); /* NULL ok */
 

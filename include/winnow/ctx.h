@@ -55,6 +55,7 @@ WN_API void wn_ctx_free(wn_ctx *ctx);
 /* Text of the last failure, one line, never NULL; valid until the next failing call. */
 WN_API const char *wn_ctx_error(const wn_ctx *ctx);
 
+/* Threads that calls use, the memory budget, and what winnow allocated within it. */
 WN_API int32_t wn_ctx_threads(const wn_ctx *ctx);
 WN_API int64_t wn_ctx_memory_bytes(const wn_ctx *ctx);
 WN_API int64_t wn_ctx_peak_bytes(const wn_ctx *ctx); /* the most that was allocated at one time */

@@ -36,6 +36,8 @@ typedef struct wn_curate_ops {
     wn_status (*run)(wn_ctx *ctx, const wn_curate_input *in, const void *params, wn_curation **out);
 } wn_curate_ops;
 
+/* Runs any method of the family after the checks that all share: parameter bounds, finite rows, memory
+ * budget. *out is given; wn_curation_free(). */
 WN_API wn_status wn_curate_run(wn_ctx *ctx, const wn_method *method, const wn_curate_input *in,
                                const void *params, wn_curation **out);
 

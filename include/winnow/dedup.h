@@ -29,6 +29,7 @@ typedef struct wn_dedup {
     wn_dedup_report report;
 } wn_dedup;
 
+/* Makes an answer over n rows in which every row is kept: n 0..WN_ROWS_MAX. */
 WN_API wn_status wn_dedup_new(wn_ctx *ctx, int64_t n, wn_dedup **out);
 WN_API void wn_dedup_free(wn_dedup *dedup); /* NULL ok */
 
@@ -43,6 +44,8 @@ typedef struct wn_dedup_ops {
     wn_status (*run)(wn_ctx *ctx, const wn_dedup_input *in, const void *params, wn_dedup **out);
 } wn_dedup_ops;
 
+/* Runs any method of the family after the checks that all share: parameter bounds, finite rows, memory
+ * budget. *out is given; wn_dedup_free(). */
 WN_API wn_status wn_dedup_run(wn_ctx *ctx, const wn_method *method, const wn_dedup_input *in,
                               const void *params, wn_dedup **out);
 

@@ -23,6 +23,7 @@ typedef struct wn_pool_options {
     const char *member; /* array inside .npz or .safetensors; NULL = the only two-dimensional one */
 } wn_pool_options;
 
+/* Fills `options` with the defaults: everything from the file, WN_L2. */
 WN_API void wn_pool_options_init(wn_pool_options *options);
 
 /* Opens files as one pool, in the order given. A pattern with * ? [ is expanded and its files sorted
@@ -45,6 +46,7 @@ WN_API wn_status wn_pool_view(wn_ctx *ctx, const wn_pool *parent, const int64_t 
 
 WN_API void wn_pool_free(wn_pool *pool); /* NULL ok */
 
+/* Shape, element type as stored, and metric. */
 WN_API int64_t wn_pool_rows(const wn_pool *pool);
 WN_API int64_t wn_pool_dim(const wn_pool *pool);
 WN_API wn_dtype wn_pool_dtype(const wn_pool *pool);
@@ -64,7 +66,7 @@ WN_API int64_t wn_pool_source_row(const wn_pool *pool, int64_t row);
 WN_API wn_status wn_pool_read(wn_ctx *ctx, const wn_pool *pool, int64_t first, int64_t n,
                               float *out, int64_t ld);
 
-/* The same for rows[0..n). */
+/* The same for rows[0..n), in that order; out is (n, ld). */
 WN_API wn_status wn_pool_gather(wn_ctx *ctx, const wn_pool *pool, const int64_t *rows, int64_t n,
                                 float *out, int64_t ld);
 

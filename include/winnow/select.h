@@ -40,6 +40,7 @@ typedef struct wn_selection {
     wn_why *why;    /* (n) */
 } wn_selection;
 
+/* Makes a selection with zeroed arrays: `size` of `n` rows. */
 WN_API wn_status wn_selection_new(wn_ctx *ctx, int64_t n, int64_t size, wn_selection **out);
 WN_API void wn_selection_free(wn_selection *selection); /* NULL ok */
 
@@ -56,6 +57,8 @@ typedef struct wn_select_ops {
                      wn_selection **out);
 } wn_select_ops;
 
+/* Runs any method of the family after the checks that all share: parameter bounds, finite rows, a tree
+ * over the rows of the pool, memory budget. *out is given; wn_selection_free(). */
 WN_API wn_status wn_select_run(wn_ctx *ctx, const wn_method *method, const wn_select_input *in,
                                const void *params, wn_selection **out);
 

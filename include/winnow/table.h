@@ -20,6 +20,7 @@ typedef struct wn_table_options {
     const char *text; /* column that must be there and hold text in every row; NULL = none */
 } wn_table_options;
 
+/* Fills `options` with the defaults: no id, no text column. */
 WN_API void wn_table_options_init(wn_table_options *options);
 
 /* Reads text files into a new SQLite database at `db_path` (":memory:" allowed), one table `rows`
@@ -36,6 +37,7 @@ WN_API wn_status wn_table_build(wn_ctx *ctx, const char *const *paths, int32_t n
 WN_API wn_status wn_table_open(wn_ctx *ctx, const char *db_path, wn_table **out);
 WN_API void wn_table_free(wn_table *table); /* NULL ok */
 
+/* Rows, and the columns in first-seen order with name and SQL type; strings belong to the table. */
 WN_API int64_t wn_table_rows(const wn_table *table);
 WN_API int32_t wn_table_columns(const wn_table *table);
 WN_API const char *wn_table_column_name(const wn_table *table, int32_t column);

@@ -29,6 +29,8 @@ typedef struct wn_vectorize_ops {
                      wn_rows_sink sink, void *user);
 } wn_vectorize_ops;
 
+/* Runs any method of the family after the checks that all share: parameter bounds, a text column, memory
+ * budget. The sink sees every row once; its failure stops the run. */
 WN_API wn_status wn_vectorize_run(wn_ctx *ctx, const wn_method *method,
                                   const wn_vectorize_input *in, const void *params,
                                   wn_rows_sink sink, void *user);
