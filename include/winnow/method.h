@@ -156,7 +156,7 @@ WN_API int wn_params_text(const wn_method *method, const void *params, const cha
 /* Checks every field against its bounds: WN_E_USAGE names parameter, value and bounds. */
 WN_API wn_status wn_params_check(wn_ctx *ctx, const wn_method *method, const void *params);
 
-/* The nearest of `count` words to `word` (edit distance, at most a third of its length), or NULL. */
+/* The nearest of `count` words to `word` (edit distance, at most a third of its length rounded), or NULL. */
 WN_API const char *wn_nearest(const char *word, const char *const *words, int32_t count);
 
 #ifdef __cplusplus

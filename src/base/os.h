@@ -33,6 +33,8 @@ int64_t wni_os_memory_bytes(void);
 int64_t wni_os_peak_rss_bytes(void);
 int64_t wni_os_now_ns(void); /* monotonic */
 int64_t wni_os_pid(void);
+/* Folder that relative paths start from, into buf; 0 = it does not fit or is gone. */
+int wni_os_cwd(char *buf, size_t bytes);
 const char *wni_os_env(const char *name); /* NULL = not set */
 wn_isa wni_os_isa(void);                  /* the best level of this processor */
 double wni_os_cpu_sec(void);              /* user + system time of the process */

@@ -204,6 +204,11 @@ int64_t wni_os_pid(void)
     return (int64_t)getpid();
 }
 
+int wni_os_cwd(char *buf, size_t bytes)
+{
+    return getcwd(buf, bytes) != NULL;
+}
+
 const char *wni_os_env(const char *name)
 {
     return getenv(name);

@@ -70,7 +70,7 @@ static int edit_distance(const char *a, const char *b)
 
 const char *wn_nearest(const char *word, const char *const *words, int32_t count)
 {
-    int limit = (int)strlen(word) / 3;
+    int limit = ((int)strlen(word) + 1) / 3;
     const char *nearest = NULL;
 
     if (limit < 1) limit = 1;

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #define XXH_STATIC_LINKING_ONLY /* the state as a type, to place it in our memory */
 #include <xxhash.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 
 #include "io/outdir.h"
 
@@ -40,4 +44,114 @@ done:
     wni_free(ctx, state);
     wni_free(ctx, chunk);
     return st;
+}
+
+/* ---- folders ----------------------------------------------------------------------------------- */
+
+typedef struct folder_hash {
+    const char *root;
+    int64_t bytes;
+    uint64_t hash;
+    wni_hash_fn fn;
+    void *user;
+} folder_hash;
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Names in the folder, sorted; a NULL-ended array for wni_paths_free. */
+static wn_status list_folder(wn_ctx *ctx, const char *path, char ***names, int64_t *count)
+{
+    DIR *dir = opendir(path);
+    struct dirent *entry;
+    int64_t room = 16;
+    wn_status st = WN_OK;
+
+    *count = 0;
+    *names = NULL;
+    if (!dir)
+        return wni_fail(ctx, WN_E_IO, "%s: cannot open the folder: %s", path, strerror(errno));
+    WNI_NEW0(ctx, *names, room);
+    while ((entry = readdir(dir))) {
+        if (entry->d_name[0] == '.') continue;
+        if (*count + 1 == room) {
+            char **grown = wni_grow(ctx, *names, room, room * 2, sizeof *grown);
+            if (!grown) {
+                st = WN_E_NOMEM;
+                goto done;
+            }
+            memset(grown + room, 0, (size_t)room * sizeof *grown);
+            *names = grown;
+            room *= 2;
+        }
+        if (!((*names)[*count] = wni_strdup(ctx, entry->d_name))) {
+            st = WN_E_NOMEM;
+            goto done;
+        }
+        ++*count;
+    }
+    qsort(*names, (size_t)*count, sizeof **names, by_name);
+done:
+    closedir(dir);
+    if (st != WN_OK) {
+        wni_paths_free(ctx, *names);
+        *names = NULL;
+    }
+    return st;
+}
+
+static wn_status hash_below(wn_ctx *ctx, folder_hash *f, const char *path)
+{
+    char **names = NULL, *below = NULL;
+    int64_t count = 0;
+    wn_status st;
+
+    WNI_TRY(list_folder(ctx, path, &names, &count));
+    for (int64_t i = 0; i < count; i++) {
+        size_t length = strlen(names[i]);
+        struct stat info;
+        int64_t bytes;
+        uint64_t word[3];
+
+        wni_free(ctx, below);
+        below = wni_format(ctx, "%s/%s", path, names[i]);
+        if (!below) {
+            st = WN_E_NOMEM;
+            goto done;
+        }
+        if (stat(below, &info) == 0 && S_ISDIR(info.st_mode)) {
+            WNI_TRY(hash_below(ctx, f, below));
+        } else if (length > 4 && strcmp(names[i] + length - 4, ".npy") == 0) {
+            const char *name = below + strlen(f->root) + 1;
+            WNI_TRY(wni_file_hash(ctx, below, &bytes, &word[2]));
+            f->bytes += bytes;
+            word[0] = f->hash;
+            word[1] = XXH3_64bits(name, strlen(name));
+            f->hash = XXH3_64bits(word, sizeof word);
+            if (f->fn) WNI_TRY(f->fn(f->user, name, bytes, word[2]));
+        }
+    }
+done:
+    wni_free(ctx, below);
+    wni_paths_free(ctx, names);
+    return st;
+}
+
+wn_status wni_path_hash(wn_ctx *ctx, const char *path, int64_t *bytes, uint64_t *hash,
+                        wni_hash_fn fn, void *user)
+{
+    folder_hash f = {path, 0, 0, fn, user};
+    struct stat info;
+    wn_status st;
+
+    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
+        st = hash_below(ctx, &f, path);
+        *bytes = f.bytes;
+        *hash = f.hash;
+        return st;
+    }
+    st = wni_file_hash(ctx, path, bytes, hash);
+    return st == WN_OK && fn ? fn(user, path, *bytes, *hash) : st;
 }

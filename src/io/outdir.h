@@ -54,6 +54,11 @@ wn_status wni_npy_load(wn_ctx *ctx, const char *path, const char *descrs, int di
 
 /* Size and XXH3 64-bit hash of a file's bytes. */
 wn_status wni_file_hash(wn_ctx *ctx, const char *path, int64_t *bytes, uint64_t *hash);
+/* The same over everything at `path`: of a file its bytes; of a folder all .npy files below it with their
+ * names, in byte order of the names. fn (or NULL) gets each file; names are relative to `path`. */
+typedef wn_status (*wni_hash_fn)(void *user, const char *name, int64_t bytes, uint64_t hash);
+wn_status wni_path_hash(wn_ctx *ctx, const char *path, int64_t *bytes, uint64_t *hash,
+                        wni_hash_fn fn, void *user);
 
 /* Expands patterns (* ? [) to existing files, sorted as strings; a plain path must exist. paths is a
  * NULL-ended array of strings, freed by wni_paths_free. WN_E_DATA names what matched nothing. */

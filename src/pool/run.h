@@ -27,6 +27,7 @@ struct wni_run {
     int plan; /* only estimate: fill `estimate`, write nothing */
     wn_estimate estimate;
     void *record; /* json object, see below */
+    const struct wn_job *job;
     const char *(*input)(const wni_run *run,
                          const char *name); /* path of "tree", ...; NULL = not given */
     const char *(*option)(const wni_run *run,

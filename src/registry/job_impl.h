@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inside of a job: what was asked for, and what its manifest says.
+ */
+#ifndef WNI_JOB_IMPL_H
+#define WNI_JOB_IMPL_H
+
+#include <jansson.h>
+
+#include "base/ctx_impl.h"
+#include "pool/run.h"
+#include "winnow/job.h"
+
+#define WNI_JOB_INPUTS 4096
+
+typedef enum wni_option {
+    WNI_OPT_METRIC,
+    WNI_OPT_DTYPE,
+    WNI_OPT_DIM,
+    WNI_OPT_ROWS,
+    WNI_OPT_MEMBER,
+    WNI_OPT_ID,
+    WNI_OPT_FORCE,
+    WNI_OPT_COUNT
+} wni_option;
+
+extern const char *const wni_option_names[WNI_OPT_COUNT];
+
+typedef struct wni_job_path {
+    char *name; /* "pool", "tree" */
+    char *path;
+    int64_t bytes; /* expected size and hash, from a manifest; -1 = not known */
+    uint64_t hash;
+} wni_job_path;
+
+struct wn_job {
+    wn_ctx *ctx;
+    const wn_family *family;
+    const wn_method *method;
+    void *params;
+    char *option[WNI_OPT_COUNT]; /* NULL = not given */
+    wni_job_path *input;         /* in the order given */
+    int32_t n_input, input_room;
+    char *output;
+    char *command;
+    json_t *replayed; /* the manifest this job was read from; NULL = none */
+    char *summary;    /* JSON; NULL = not run */
+};
+
+/* The manifest of a finished run, but for "outputs", which need its files: job, inputs with size and hash,
+ * machine, timings, record. */
+wn_status wni_manifest_make(wn_job *job, const wni_run *run, double seconds, double cpu_seconds,
+                            json_t **manifest);
+/* Hashes the arrays written below `path` into manifest["outputs"]; when the job replays a manifest, compares
+ * with what that one says: WN_E_INTERNAL names the first array that differs. */
+wn_status wni_manifest_outputs(wn_job *job, wni_run *run, json_t *manifest);
+/* Checks that the inputs of a replayed job are what the manifest says. */
+wn_status wni_manifest_check_inputs(wn_job *job);
+
+#endif

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * manifest.json: everything needed to run a job again and to tell whether the result is the same.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/os.h"
+#include "registry/job_impl.h"
+
+/* ---- values --------------------------------------------------------------------------------------- */
+
+/* Numbers and booleans as such, for readers; the rest as the text that wn_params_set takes. */
+static json_t *param_json(const wn_param *p, const char *text)
+{
+    switch (p->type) {
+    case WN_P_I32:
+    case WN_P_I64:
+        return json_integer(strtoll(text, NULL, 10));
+    case WN_P_F64:
+        return json_real(strtod(text, NULL));
+    case WN_P_BOOL:
+        return json_boolean(strcmp(text, "true") == 0);
+    case WN_P_U64: /* JSON readers keep 53 bits */
+        if (strlen(text) <= 15) return json_integer(strtoll(text, NULL, 10));
+        break;
+    case WN_P_CHOICE:
+    case WN_P_LIST:
+    case WN_P_TEXT:
+        break;
+    }
+    return json_string(text);
+}
+
+static int value_text(const json_t *value, char *buf, size_t bytes)
+{
+    switch (json_typeof(value)) {
+    case JSON_INTEGER:
+        return snprintf(buf, bytes, "%lld", (long long)json_integer_value(value));
+    case JSON_REAL:
+        return snprintf(buf, bytes, "%.17g", json_real_value(value));
+    case JSON_TRUE:
+        return snprintf(buf, bytes, "true");
+    case JSON_FALSE:
+        return snprintf(buf, bytes, "false");
+    case JSON_STRING:
+        return snprintf(buf, bytes, "%s", json_string_value(value));
+    default:
+        return -1;
+    }
+}
+
+static void hash_text(uint64_t hash, char buf[17])
+{
+    snprintf(buf, 17, "%016llx", (unsigned long long)hash);
+}
+
+/* ---- writing -------------------------------------------------------------------------------------- */
+
+static json_t *params_json(const wn_job *job)
+{
+    json_t *params = json_object();
+    char text[512];
+
+    for (int32_t i = 0; i < job->method->n_params; i++) {
+        const wn_param *p = &job->method->params[i];
+        wn_params_text(job->method, job->params, p->name, text, sizeof text);
+        json_object_set_new(params, p->name, param_json(p, text));
+    }
+    return params;
+}
+
+static json_t *options_json(const wn_job *job)
+{
+    json_t *options = json_object();
+
+    for (int i = 0; i < WNI_OPT_COUNT; i++)
+        if (job->option[i] && i != WNI_OPT_FORCE)
+            json_object_set_new(options, wni_option_names[i], json_string(job->option[i]));
+    return options;
+}
+
+/* A container's array is named FILE:MEMBER; the file is what is hashed. */
+static wn_status hash_input(wn_ctx *ctx, const char *path, int64_t *bytes, uint64_t *hash)
+{
+    char plain[4096];
+    const char *colon = strrchr(path, ':');
+    FILE *f = fopen(path, "rb");
+
+    if (f) {
+        fclose(f);
+    } else if (colon && (size_t)(colon - path) < sizeof plain) {
+        memcpy(plain, path, (size_t)(colon - path));
+        plain[colon - path] = 0;
+        path = plain;
+    }
+    return wni_path_hash(ctx, path, bytes, hash, NULL, NULL);
+}
+
+static wn_status add_input(wn_ctx *ctx, json_t *inputs, const char *name, const char *path,
+                           const char *cwd)
+{
+    char hex[17], absolute[8192];
+    int64_t bytes;
+    uint64_t hash;
+    wn_status st = hash_input(ctx, path, &bytes, &hash);
+    json_t *input;
+
+    if (st != WN_OK) return st;
+    hash_text(hash, hex);
+    snprintf(absolute, sizeof absolute, "%s%s%s", path[0] == '/' ? "" : cwd,
+             path[0] == '/' ? "" : "/", path);
+    input = json_pack("{s:s, s:s, s:s, s:I, s:s}", "name", name, "path", path, "absolute", absolute,
+                      "bytes", (json_int_t)bytes, "xxh3", hex);
+    if (!input || json_array_append_new(inputs, input))
+        return wni_fail(ctx, WN_E_DATA, "%s: the name is not UTF-8, so the manifest cannot hold it",
+                        path);
+    return WN_OK;
+}
+
+wn_status wni_manifest_make(wn_job *job, const wni_run *run, double seconds, double cpu_seconds,
+                            json_t **manifest)
+{
+    wn_ctx *ctx = job->ctx;
+    json_t *inputs = json_array(), *m = json_object();
+    char cwd[4096] = "";
+    wn_status st = WN_OK;
+
+    *manifest = NULL;
+    if (!wni_os_cwd(cwd, sizeof cwd)) cwd[0] = 0;
+    for (int32_t i = 0; i < run->n_pool_paths; i++)
+        WNI_TRY(add_input(ctx, inputs, "pool", run->pool_paths[i], cwd));
+    for (int32_t i = 0; i < job->n_input; i++)
+        if (strcmp(job->input[i].name, "pool") != 0)
+            WNI_TRY(add_input(ctx, inputs, job->input[i].name, job->input[i].path, cwd));
+
+    json_object_set_new(m, "winnow", json_string(wn_version()));
+    json_object_set_new(m, "family", json_string(job->family->name));
+    json_object_set_new(m, "method", json_string(job->method->name));
+    if (job->command) json_object_set_new(m, "command", json_string(job->command));
+    json_object_set_new(m, "params", params_json(job));
+    json_object_set_new(m, "options", options_json(job));
+    json_object_set(m, "inputs", inputs);
+    json_object_set_new(m, "output", json_string(job->output));
+    json_object_set(m, "counts", json_object_get(run->record, "counts"));
+    json_object_set(m, "warnings", json_object_get(run->record, "warnings"));
+    json_object_set_new(m, "isa", json_string(wn_isa_name(wn_ctx_isa(ctx))));
+    json_object_set_new(m, "threads", json_integer(wn_ctx_threads(ctx)));
+    json_object_set_new(m, "memory_bytes", json_integer(wn_ctx_memory_bytes(ctx)));
+    json_object_set_new(m, "seconds", json_real(seconds));
+    json_object_set_new(m, "cpu_seconds", json_real(cpu_seconds));
+    json_object_set_new(m, "peak_allocated_bytes", json_integer(wn_ctx_peak_bytes(ctx)));
+    json_object_set_new(m, "peak_rss_bytes", json_integer(wni_os_peak_rss_bytes()));
+    *manifest = m;
+    m = NULL;
+done:
+    json_decref(inputs);
+    json_decref(m);
+    return st;
+}
+
+/* ---- outputs -------------------------------------------------------------------------------------- */
+
+typedef struct outputs_arg {
+    wn_job *job;
+    wni_run *run;
+    json_t *outputs;
+    const json_t *expected; /* of the replayed manifest, or NULL */
+    bool same_version;
+    int64_t same;
+} outputs_arg;
+
+static wn_status add_output(void *user, const char *name, int64_t bytes, uint64_t hash)
+{
+    outputs_arg *a = user;
+    wn_ctx *ctx = a->job->ctx;
+    const json_t *before;
+    char hex[17];
+    size_t i;
+
+    hash_text(hash, hex);
+    if (json_array_append_new(a->outputs, json_pack("{s:s, s:I, s:s}", "name", name, "bytes",
+                                                    (json_int_t)bytes, "xxh3", hex)))
+        return wni_nomem(ctx, 1);
+    json_array_foreach(a->expected, i, before)
+    {
+        const char *was = json_string_value(json_object_get(before, "xxh3"));
+        const char *of = json_string_value(json_object_get(before, "name"));
+        if (!of || !was || strcmp(of, name) != 0) continue;
+        if (strcmp(was, hex) == 0) {
+            a->same++;
+            return WN_OK;
+        }
+        if (a->same_version)
+            return wni_fail(ctx, WN_E_INTERNAL,
+                            "%s: found hash %s, the replayed manifest says %s; the same version of "
+                            "winnow must give the same bytes, please report this",
+                            name, hex, was);
+        return wni_record_warn(
+            a->run, "%s differs from the replayed run, which another version made", name);
+    }
+    return WN_OK;
+}
+
+wn_status wni_manifest_outputs(wn_job *job, wni_run *run, json_t *manifest)
+{
+    const char *version = json_string_value(json_object_get(job->replayed, "winnow"));
+    outputs_arg a = {job, run, json_array(), json_object_get(job->replayed, "outputs"), false, 0};
+    const char *path;
+    int64_t bytes;
+    uint64_t hash;
+    wn_status st;
+
+    a.same_version = version && strcmp(version, wn_version()) == 0;
+    if (job->family->output_is_file) {
+        WNI_TRY(wni_out_path(run->out, NULL, &path));
+        WNI_TRY(wni_file_hash(job->ctx, path, &bytes, &hash));
+        WNI_TRY(add_output(&a, "data", bytes, hash));
+    } else {
+        WNI_TRY(wni_out_path(run->out, "manifest.json", &path));
+        {
+            char folder[4096];
+            snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(path, '/') - path), path);
+            WNI_TRY(wni_path_hash(job->ctx, folder, &bytes, &hash, add_output, &a));
+        }
+    }
+    json_object_set(manifest, "outputs", a.outputs);
+    if (a.expected) WNI_TRY(wni_record_int(run, "arrays_identical_to_replayed", a.same));
+done:
+    json_decref(a.outputs);
+    return st;
+}
+
+/* ---- reading -------------------------------------------------------------------------------------- */
+
+static wn_status set_all(wn_job *job, const json_t *object)
+{
+    const char *key;
+    json_t *value;
+    char text[1024];
+
+    json_object_foreach((json_t *)(uintptr_t)object, key, value)
+    {
+        wn_status st;
+        if (value_text(value, text, sizeof text) < 0)
+            return wni_fail(job->ctx, WN_E_DATA,
+                            "the manifest's value of '%s' is not a number or text", key);
+        if ((st = wn_job_set(job, key, text)) != WN_OK) return st;
+    }
+    return WN_OK;
+}
+
+static wn_status read_inputs(wn_job *job, const json_t *inputs)
+{
+    const json_t *input;
+    size_t i;
+
+    json_array_foreach(inputs, i, input)
+    {
+        const char *name = json_string_value(json_object_get(input, "name"));
+        const char *path = json_string_value(json_object_get(input, "path"));
+        const char *absolute = json_string_value(json_object_get(input, "absolute"));
+        const char *hash = json_string_value(json_object_get(input, "xxh3"));
+        wni_job_path *at;
+        FILE *f;
+        wn_status st;
+
+        if (!name || !path || !hash)
+            return wni_fail(job->ctx, WN_E_DATA,
+                            "the manifest's input %zu has no name, path or xxh3", i);
+        f = fopen(path, "rb"); /* as given from here, else where it was when the run was made */
+        if (f) fclose(f);
+        if ((st = wn_job_input(job, name, f || !absolute ? path : absolute)) != WN_OK) return st;
+        at = &job->input[job->n_input - 1];
+        at->bytes = json_integer_value(json_object_get(input, "bytes"));
+        at->hash = strtoull(hash, NULL, 16);
+    }
+    return WN_OK;
+}
+
+wn_status wni_manifest_check_inputs(wn_job *job)
+{
+    for (int32_t i = 0; i < job->n_input; i++) {
+        const wni_job_path *in = &job->input[i];
+        int64_t bytes;
+        uint64_t hash;
+        wn_status st;
+
+        if (in->bytes < 0) continue;
+        if ((st = hash_input(job->ctx, in->path, &bytes, &hash)) != WN_OK) return st;
+        if (bytes != in->bytes || hash != in->hash)
+            return wni_fail(job->ctx, WN_E_DATA,
+                            "%s: found %lld bytes with hash %016llx, the manifest says %lld with "
+                            "%016llx; the input changed, so run the command anew instead",
+                            in->path, (long long)bytes, (unsigned long long)hash,
+                            (long long)in->bytes, (unsigned long long)in->hash);
+    }
+    return WN_OK;
+}
+
+wn_status wn_job_load(wn_ctx *ctx, const char *path, wn_job **out)
+{
+    json_error_t error;
+    json_t *m = NULL;
+    const char *family, *method;
+    wn_job *job = NULL;
+    FILE *f = fopen(path, "rb");
+    wn_status st = WN_OK;
+
+    *out = NULL;
+    if (!f) return wni_fail(ctx, WN_E_DATA, "%s: cannot open: %s", path, strerror(errno));
+    m = json_loadf(f, JSON_REJECT_DUPLICATES, &error);
+    fclose(f);
+    if (!m)
+        return wni_fail(ctx, WN_E_DATA, "%s: line %d: not JSON: %s", path, error.line, error.text);
+    family = json_string_value(json_object_get(m, "family"));
+    method = json_string_value(json_object_get(m, "method"));
+    if (!json_object_get(m, "winnow") || !family || !method) {
+        st = wni_fail(ctx, WN_E_DATA, "%s: not a manifest of winnow (no winnow, family and method)",
+                      path);
+        goto done;
+    }
+    WNI_TRY(wn_job_new(ctx, family, method, &job));
+    WNI_TRY(set_all(job, json_object_get(m, "params")));
+    WNI_TRY(set_all(job, json_object_get(m, "options")));
+    WNI_TRY(read_inputs(job, json_object_get(m, "inputs")));
+    job->replayed = m;
+    m = NULL;
+    *out = job;
+    job = NULL;
+done:
+    wn_job_free(job);
+    json_decref(m);
+    return st;
+}

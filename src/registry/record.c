@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a run counted and warned of, as JSON: {"counts": {...}, "warnings": [...]}.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <jansson.h>
+
+#include "pool/run.h"
+#include "registry/record.h"
+
+void *wni_record_new(void)
+{
+    return json_pack("{s:{}, s:[]}", "counts", "warnings");
+}
+
+void wni_record_free(void *record)
+{
+    json_decref(record);
+}
+
+/* Puts `value` (taken over, NULL = no memory) at "a.b.c" below counts. */
+static wn_status put(wni_run *run, const char *key, json_t *value)
+{
+    json_t *at = json_object_get(run->record, "counts");
+    const char *dot;
+    int bad;
+
+    if (!value) return wni_nomem(run->ctx, strlen(key));
+    while ((dot = strchr(key, '.'))) {
+        char part[64];
+        json_t *child;
+        snprintf(part, sizeof part, "%.*s", (int)(dot - key), key);
+        child = json_object_get(at, part);
+        if (!child) {
+            child = json_object();
+            json_object_set_new(at, part, child);
+        }
+        at = child;
+        key = dot + 1;
+    }
+    bad = json_object_set_new(at, key, value);
+    return bad ? wni_nomem(run->ctx, strlen(key)) : WN_OK;
+}
+
+wn_status wni_record_int(wni_run *run, const char *key, int64_t value)
+{
+    return put(run, key, json_integer(value));
+}
+
+wn_status wni_record_real(wni_run *run, const char *key, double value)
+{
+    return put(run, key, isfinite(value) ? json_real(value) : json_null());
+}
+
+wn_status wni_record_text(wni_run *run, const char *key, const char *value)
+{
+    return put(run, key, json_string(value));
+}
+
+wn_status wni_record_warn(wni_run *run, const char *format, ...)
+{
+    char text[WNI_ERROR_MAX];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    wni_log(run->ctx, WN_LOG_WARN, "%s", text);
+    if (json_array_append_new(json_object_get(run->record, "warnings"), json_string(text)))
+        return wni_nomem(run->ctx, strlen(text));
+    return WN_OK;
+}
