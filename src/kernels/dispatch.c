@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One constant table per level: the base variants first, then each level's own laid over them.
+ */
+#include "base/ctx_impl.h"
+#include "kernels/variants.h"
+
+/* Laying one initialiser over another is the point here. */
+#pragma GCC diagnostic ignored "-Woverride-init"
+
+#define WNI_KERNEL(ret, name, args) .name = wni_##name##_oracle,
+static const wni_kernels oracle = {
+#include "kernels/kernels.def"
+};
+#undef WNI_KERNEL
+
+#define WNI_KERNEL(ret, name, args) .name = wni_##name##_base,
+#define WNI_AVX2(name)              .name = wni_##name##_avx2,
+#define WNI_AVX512(name)            .name = wni_##name##_avx512,
+
+static const wni_kernels level_avx512 = {
+#include "kernels/kernels.def"
+};
+#undef WNI_AVX512
+
+static const wni_kernels level_avx2 = {
+#include "kernels/kernels.def"
+};
+#undef WNI_AVX2
+
+static const wni_kernels level_base = {
+#include "kernels/kernels.def"
+};
+#undef WNI_KERNEL
+
+const wni_kernels *wni_kernels_at(wn_isa isa)
+{
+    switch (isa) {
+    case WN_ISA_AVX512:
+        return &level_avx512;
+    case WN_ISA_AVX2:
+        return &level_avx2;
+    default:
+        return &level_base;
+    }
+}
+
+const wni_kernels *wni_kernels_of(const wn_ctx *ctx)
+{
+    return wni_kernels_at(ctx->isa);
+}
+
+const wni_kernels *wni_kernels_oracle(void)
+{
+    return &oracle;
+}

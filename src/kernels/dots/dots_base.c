@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/variants.h"
+
+/* Columns outside: one b row stays in L1 while the a rows pass. */
+void wni_dots_base(const float *a, int64_t m, const float *b, int64_t n, int64_t ld, float *out,
+                   int64_t ldo)
+{
+    for (int64_t j = 0; j < n; j++)
+        for (int64_t i = 0; i < m; i++)
+            out[i * ldo + j] = wni_dot_base(a + i * ld, b + j * ld, ld);
+}

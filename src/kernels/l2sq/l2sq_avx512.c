@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <immintrin.h>
+
+#include "kernels/tree.h"
+#include "kernels/variants.h"
+
+float wni_l2sq_avx512(const float *a, const float *b, int64_t ld)
+{
+    __m512 sum = _mm512_setzero_ps();
+
+    for (int64_t i = 0; i < ld; i += WNI_LANES) {
+        __m512 difference = _mm512_sub_ps(_mm512_loadu_ps(a + i), _mm512_loadu_ps(b + i));
+
+        sum = _mm512_fmadd_ps(difference, difference, sum);
+    }
+    return wni_tree_512(sum);
+}
