@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# The gate: everything that must hold before a change lands. All stages run, so that one sees every failure;
+# the last line is "N passed, N failed". Logs are in build/check/.
+#
+#   check.sh [STAGE...]     without names all stages, in this order:
+#   rules format gcc tests symbols cli docs regression clang same asan tsan
+set -u
+cd "$(dirname "$0")/.."
+jobs=${JOBS:-$(nproc)}
+export TMPDIR=${TMPDIR:-/tmp}
+logs=build/check
+passed=0
+failed=0
+table=()
+
+tools/install_deps.sh check || { echo "0 passed, 1 failed"; exit 1; }
+mkdir -p "$logs"
+
+# Runs one stage; its tests are counted from its log, or it counts as one.
+stage() {
+    local name=$1 log=$logs/$1.log begin=$SECONDS rc ok bad
+    shift
+    if [ ${#only[@]} -gt 0 ] && [[ " ${only[*]} " != *" $name "* ]]; then return 0; fi
+    printf '%-11s' "$name"
+    "$@" >"$log" 2>&1
+    rc=$?
+    # cmocka's groups say "[  PASSED  ] 5 test(s)."; our own scripts end in "5 passed, 0 failed".
+    ok=$(sed -n -e 's/.*\[  PASSED  \] \([0-9]*\) test(s).*/\1/p' \
+        -e 's/.*\b\([0-9][0-9]*\) passed, [0-9]* failed$/\1/p' "$log" | awk '{n += $1} END {print n + 0}')
+    bad=$(sed -n -e 's/.*\[  FAILED  \] \([0-9]*\) test(s).*/\1/p' \
+        -e 's/.*\b[0-9]* passed, \([0-9]*\) failed$/\1/p' "$log" | awk '{n += $1} END {print n + 0}')
+    if [ $rc -eq 0 ] && [ "$ok" -eq 0 ]; then ok=1; fi
+    if [ $rc -ne 0 ] && [ "$bad" -eq 0 ]; then bad=1; fi
+    if [ $rc -eq 0 ] && [ "$bad" -gt 0 ]; then rc=1; fi
+    passed=$((passed + ok))
+    failed=$((failed + bad))
+    if [ $rc -eq 0 ]; then
+        printf '%5d passed %15s %4d s\n' "$ok" "" $((SECONDS - begin))
+    else
+        printf '%5d passed %5d failed   %4d s   (%s)\n' "$ok" "$bad" $((SECONDS - begin)) "$log"
+        table+=("$name")
+        grep -nE 'error:|[Ee]rror |FAILED|failed|violation|ERROR: |WARNING: Thread|: rules?:|^[^ ]+:[0-9]+: ' \
+            "$log" | grep -v ' 0 failed' | head -n 25 | sed 's/^/    /'
+    fi
+}
+
+build() { # folder, then cmake arguments
+    local folder=$1
+    shift
+    cmake -S . -B "$folder" -G Ninja "$@" && cmake --build "$folder" -j "$jobs"
+}
+
+run_ctest() { # folder, then ctest arguments
+    local folder=$1 rc
+    shift
+    ctest --test-dir "$folder" -j "$jobs" -V "$@"
+}
+
+check_format() {
+    # From git, or from the folders where there is no git.
+    { git ls-files '*.c' '*.h' 2>/dev/null || find src include cli tests -name '*.[ch]'; } |
+        xargs clang-format --dry-run -Werror
+}
+
+# Nothing leaves the library but wn_*, and nothing in it can be written to after loading.
+check_symbols() {
+    local bad
+    bad=$(nm -D --defined-only build/libwinnow.so | awk '{print $3}' | grep -v '^wn_')
+    [ -z "$bad" ] || { echo "error: exported without wn_:" $bad; return 1; }
+    bad=$(nm -D --undefined-only build/libwinnow.so | awk '{print $2}' | sed 's/@.*//' |
+        grep -xE 'printf|puts|putchar|exit|abort|_exit|rand|srand|random')
+    [ -z "$bad" ] || { echo "error: the library calls:" $bad; return 1; }
+    # d and b are writable; .data.rel.ro (constants that hold addresses) is not.
+    bad=$(objdump -t build/libwinnow.a | awk '$0 ~ / O \.(data|bss)(\.[^r][^ ]*)?[ \t]/ {print $NF}')
+    [ -z "$bad" ] || { echo "error: writable globals:" $bad; return 1; }
+}
+
+check_cli() { [ ! -x tests/cli/run.sh ] || tests/cli/run.sh build; }
+
+check_docs() {
+    python3 tools/gen_docs.py --check build
+    local rc=$?
+    python3 tools/run_docs.py build && return $rc
+}
+
+check_regression() {
+    [ ! -e tests/regression/run.sh ] || bash tests/regression/run.sh build
+}
+
+# Two compilers, two builds, one answer.
+check_same() {
+    local folder corpus compiler
+    folder=$(mktemp -d)
+    trap 'rm -rf "$folder"' RETURN
+    corpus=$folder/corpus.jsonl
+    python3 tools/wordnet_jsonl.py --limit 5000 "$corpus" || return 1
+    for compiler in build build-clang; do
+        "$compiler/winnow" curate "$corpus" --text gloss --id id --size 500 -o "$folder/$compiler" || return 1
+    done
+    diff -rq -x manifest.json -x report.html "$folder/build" "$folder/build-clang"
+}
+
+tsan() {
+    local alone=()
+    # Some kernels place memory where ThreadSanitizer cannot follow.
+    if setarch -R true 2>/dev/null; then alone=(setarch -R); fi
+    build build-tsan -DWN_SANITIZE=thread -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O1 -g" &&
+        "${alone[@]}" ctest --test-dir build-tsan -j 1 -V \
+            -R '^test_(base|thread|scan.*|kmeans|hkmeans|contract_same_bytes)$'
+}
+
+asan() {
+    build build-asan -DWN_SANITIZE=address,undefined -DCMAKE_BUILD_TYPE=Debug \
+        -DCMAKE_C_FLAGS_DEBUG="-O1 -g" && run_ctest build-asan
+}
+
+only=("$@")
+begin=$SECONDS
+stage rules python3 tools/checks/run.py
+stage format check_format
+stage gcc env -u MAKEFLAGS -u MAKELEVEL make all BUILD=build
+stage tests run_ctest build
+stage symbols check_symbols
+stage cli check_cli
+stage docs check_docs
+stage regression check_regression
+stage clang build build-clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=clang
+stage same check_same
+stage asan asan
+stage tsan tsan
+echo "$((SECONDS - begin)) s in all"
+[ ${#table[@]} -eq 0 ] || echo "failed: ${table[*]}"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
