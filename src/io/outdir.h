@@ -66,4 +66,7 @@ wn_status wni_paths_expand(wn_ctx *ctx, const char *const *patterns, int32_t n, 
                            int32_t *count);
 void wni_paths_free(wn_ctx *ctx, char **paths);
 
+/* Nonzero when there is a file or folder of this name. */
+int wni_path_exists(const char *path);
+
 #endif

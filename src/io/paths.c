@@ -72,3 +72,10 @@ void wni_paths_free(wn_ctx *ctx, char **paths)
         wni_free(ctx, paths[i]);
     wni_free(ctx, paths);
 }
+
+int wni_path_exists(const char *path)
+{
+    struct stat info;
+
+    return stat(path, &info) == 0;
+}

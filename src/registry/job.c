@@ -382,7 +382,7 @@ static wn_status make_summary(wn_job *job, json_t *manifest)
     json_decref(summary);
     if (!text) return wni_nomem(job->ctx, 1);
     st = replace_text(job->ctx, &job->summary, text);
-    free(text);
+    free(text); /* allowed: jansson made it */
     return st;
 }
 
@@ -403,7 +403,7 @@ static wn_status finish(wn_job *job, wni_run *run, int64_t begin_ns, double begi
     WNI_TRY(wni_out_text(run->out, "manifest.json", text));
     WNI_TRY(make_summary(job, manifest));
 done:
-    free(text);
+    free(text); /* allowed: jansson made it */
     json_decref(manifest);
     return st;
 }

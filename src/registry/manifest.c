@@ -2,7 +2,6 @@
  *
  * manifest.json: everything needed to run a job again and to tell whether the result is the same.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,11 +86,8 @@ static wn_status hash_input(wn_ctx *ctx, const char *path, int64_t *bytes, uint6
 {
     char plain[4096];
     const char *colon = strrchr(path, ':');
-    FILE *f = fopen(path, "rb");
 
-    if (f) {
-        fclose(f);
-    } else if (colon && (size_t)(colon - path) < sizeof plain) {
+    if (!wni_path_exists(path) && colon && (size_t)(colon - path) < sizeof plain) {
         memcpy(plain, path, (size_t)(colon - path));
         plain[colon - path] = 0;
         path = plain;
@@ -264,15 +260,14 @@ static wn_status read_inputs(wn_job *job, const json_t *inputs)
         const char *absolute = json_string_value(json_object_get(input, "absolute"));
         const char *hash = json_string_value(json_object_get(input, "xxh3"));
         wni_job_path *at;
-        FILE *f;
         wn_status st;
 
         if (!name || !path || !hash)
             return wni_fail(job->ctx, WN_E_DATA,
                             "the manifest's input %zu has no name, path or xxh3", i);
-        f = fopen(path, "rb"); /* as given from here, else where it was when the run was made */
-        if (f) fclose(f);
-        if ((st = wn_job_input(job, name, f || !absolute ? path : absolute)) != WN_OK) return st;
+        /* As given from here, else where it was when the run was made. */
+        if (absolute && !wni_path_exists(path)) path = absolute;
+        if ((st = wn_job_input(job, name, path)) != WN_OK) return st;
         at = &job->input[job->n_input - 1];
         at->bytes = json_integer_value(json_object_get(input, "bytes"));
         at->hash = strtoull(hash, NULL, 16);
@@ -306,13 +301,11 @@ wn_status wn_job_load(wn_ctx *ctx, const char *path, wn_job **out)
     json_t *m = NULL;
     const char *family, *method;
     wn_job *job = NULL;
-    FILE *f = fopen(path, "rb");
     wn_status st = WN_OK;
 
     *out = NULL;
-    if (!f) return wni_fail(ctx, WN_E_DATA, "%s: cannot open: %s", path, strerror(errno));
-    m = json_loadf(f, JSON_REJECT_DUPLICATES, &error);
-    fclose(f);
+    if (!wni_path_exists(path)) return wni_fail(ctx, WN_E_DATA, "%s: there is no such file", path);
+    m = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
     if (!m)
         return wni_fail(ctx, WN_E_DATA, "%s: line %d: not JSON: %s", path, error.line, error.text);
     family = json_string_value(json_object_get(m, "family"));
