@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Row numbers under 64-bit keys, in order: hashes, random ranks, distances.
+ */
+#ifndef WNI_KEYED_H
+#define WNI_KEYED_H
+
+#include <stdint.h>
+#include <string.h>
+
+typedef struct wni_keyed {
+    uint64_t key;
+    int64_t row; /* >= 0 */
+} wni_keyed;
+
+/* Ascending key, then ascending row: one order for one set, however it was filled. In place (MSD radix
+ * exchange), O(n) for any keys, also when all are equal; stack below 128 KiB. */
+void wni_keyed_sort(wni_keyed *v, int64_t n);
+
+/* A key in the order of the floats; -0 and +0 differ, NaN sorts past the infinities. */
+static inline uint64_t wni_key_of_float(float x)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &x, sizeof bits);
+    return bits >> 31 ? ~bits : bits | 0x80000000u;
+}
+
+#endif

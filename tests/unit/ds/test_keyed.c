@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Sorting of (key, row) pairs against the C library's sort.
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "support/support.h"
+#include "base/rng.h"
+#include "ds/keyed.h"
+
+static int compare(const void *x, const void *y)
+{
+    const wni_keyed *a = x, *b = y;
+
+    if (a->key != b->key) return a->key < b->key ? -1 : 1;
+    return a->row < b->row ? -1 : a->row > b->row;
+}
+
+static void sorts_like_qsort(void **state)
+{
+    static const int64_t sizes[] = {0, 1, 2, 31, 32, 33, 34, 257, 5000, 70001};
+    /* masks: all random, few keys, all equal, only high or low bytes differ */
+    static const uint64_t masks[] = {UINT64_MAX, 3, 0, (uint64_t)255 << 56, 0xff00ff};
+
+    (void)state;
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+        for (size_t m = 0; m < sizeof masks / sizeof *masks; m++) {
+            int64_t n = sizes[s];
+            wni_keyed *a = malloc((size_t)n * sizeof *a + 1),
+                      *b = malloc((size_t)n * sizeof *b + 1);
+            for (int64_t i = 0; i < n; i++) {
+                a[i].key = wni_rand_u64(s, m, (uint64_t)i) & masks[m];
+                a[i].row = wni_rand_below(s, m + 100, (uint64_t)i, 2 * n);
+                b[i] = a[i];
+            }
+            wni_keyed_sort(a, n);
+            qsort(b, (size_t)n, sizeof *b, compare);
+            for (int64_t i = 0; i < n; i++)
+                assert_true(a[i].key == b[i].key && a[i].row == b[i].row);
+            free(a);
+            free(b);
+        }
+}
+
+static void float_keys_keep_order(void **state)
+{
+    static const float x[] = {-INFINITY, -3e38f, -1, -1e-40f, 0, 1e-40f, 0.5f, 1, 3e38f, INFINITY};
+
+    (void)state;
+    for (size_t i = 1; i < sizeof x / sizeof *x; i++)
+        assert_true(wni_key_of_float(x[i - 1]) < wni_key_of_float(x[i]));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(sorts_like_qsort),
+                                       cmocka_unit_test(float_keys_keep_order)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
