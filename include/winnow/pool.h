@@ -44,6 +44,11 @@ WN_API wn_status wn_pool_wrap(wn_ctx *ctx, const void *rows, int64_t n, int64_t 
 WN_API wn_status wn_pool_view(wn_ctx *ctx, const wn_pool *parent, const int64_t *rows, int64_t n,
                               wn_pool **out);
 
+/* The same rows read under another metric. Borrows the parent. Rows without a direction stay zero under
+ * WN_COSINE: whoever compares them leaves them out. */
+WN_API wn_status wn_pool_with_metric(wn_ctx *ctx, const wn_pool *parent, wn_metric metric,
+                                     wn_pool **out);
+
 WN_API void wn_pool_free(wn_pool *pool); /* NULL ok */
 
 /* Shape, element type as stored, and metric. */
