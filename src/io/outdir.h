@@ -38,6 +38,13 @@ wn_status wni_npy_writer_end(wni_npy_writer *writer, int keep);
 /* Writes a small text file. */
 wn_status wni_out_text(wni_out *out, const char *name, const char *text);
 
+/* Writing a text file piece by piece. */
+typedef struct wni_text_writer wni_text_writer;
+wn_status wni_text_writer_new(wni_out *out, const char *name, wni_text_writer **writer);
+wn_status wni_text_writer_add(wni_text_writer *writer, const char *text, int64_t bytes);
+/* Closes and frees; NULL ok. On failure of the run call it with keep 0. */
+wn_status wni_text_writer_end(wni_text_writer *writer, int keep);
+
 /* Removes one file of the unfinished output (scratch vectors). */
 wn_status wni_out_remove(wni_out *out, const char *name);
 

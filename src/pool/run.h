@@ -42,8 +42,16 @@ typedef wn_status (*wni_family_run)(wni_run *run);
 wn_status wni_record_int(wni_run *run, const char *key, int64_t value);
 wn_status wni_record_real(wni_run *run, const char *key, double value);
 wn_status wni_record_text(wni_run *run, const char *key, const char *value);
+/* How a count changed, [before, after], as member `name` of `key`; dots in `name` are part of it. */
+wn_status wni_record_change(wni_run *run, const char *key, const char *name, int64_t before,
+                            int64_t after);
 /* A sentence that the user must see: kept in the manifest and logged at once. */
 wn_status wni_record_warn(wni_run *run, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Writes the folder form of a tree below `prefix`, "" or "clusters/". Made in src/cluster; it stands here
+ * because families share no other private header. */
+struct wn_tree;
+wn_status wni_tree_write(wni_out *out, const char *prefix, const struct wn_tree *tree);
 
 #endif

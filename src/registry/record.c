@@ -59,6 +59,23 @@ wn_status wni_record_text(wni_run *run, const char *key, const char *value)
     return put(run, key, json_string(value));
 }
 
+wn_status wni_record_change(wni_run *run, const char *key, const char *name, int64_t before,
+                            int64_t after)
+{
+    json_t *object = json_object_get(json_object_get(run->record, "counts"), key);
+    json_t *change = json_pack("[I, I]", (json_int_t)before, (json_int_t)after);
+
+    if (!object) {
+        wn_status st = put(run, key, object = json_object());
+        if (st != WN_OK) {
+            json_decref(change);
+            return st;
+        }
+    }
+    if (!change || json_object_set_new(object, name, change)) return wni_nomem(run->ctx, 1);
+    return WN_OK;
+}
+
 wn_status wni_record_warn(wni_run *run, const char *format, ...)
 {
     char text[WNI_ERROR_MAX];

@@ -33,7 +33,7 @@ static const char *const style[] = {
     ".flow{fill:var(--keep-soft)}.gone{fill:var(--drop-soft)}.before{fill:var(--was)}"
     ".drop{fill:var(--drop)}.grid,.axis{stroke:var(--line);stroke-width:1;"
     "vector-effect:non-scaling-stroke}.axis{stroke:var(--soft)}\n",
-    ".stage,.step{display:grid;grid-template-columns:150px minmax(0,1fr) 84px 62px;"
+    ".stage,.step{display:grid;grid-template-columns:168px minmax(0,1fr) 108px 66px;"
     "column-gap:14px;align-items:center}.stage svg{height:34px}.stage .num,.stage "
     ".pct{text-align:right}.stage .num{font-weight:650}.stage .pct{color:var(--soft)}"
     ".stage:not(.last) .bar{opacity:.82}.step svg{height:36px}.step .lost{grid-column:3/5;"
@@ -69,7 +69,8 @@ static const char *const style[] = {
     "0}td{border-top:1px solid var(--line);padding:6px 14px 6px 0;vertical-align:top;"
     "overflow-wrap:anywhere}td.n,th.n{text-align:right;white-space:nowrap;overflow-wrap:normal}"
     "td:last-child,th:last-child{padding-right:0}tr.default td{color:var(--soft)}\n",
-    ".cats td{padding-top:5px;padding-bottom:5px;vertical-align:middle}.cats td.b{width:46%}"
+    ".cats td{padding-top:5px;padding-bottom:5px;vertical-align:middle}.cats "
+    "td:first-child{overflow-wrap:normal}.cats td.b{width:44%}"
     "svg.twin{height:16px}\n",
     "ul.warn{margin:0;padding:0;list-style:none}ul.warn li{border-left:3px solid var(--drop);"
     "padding:2px 0 2px 14px;margin-bottom:10px}\n",
@@ -79,11 +80,12 @@ static const char *const style[] = {
     "footer{border-top:1px solid var(--line);padding-top:18px;font-size:13px;"
     "color:var(--soft)}\n",
     "@media(max-width:760px){body{padding:32px 18px 48px}section{grid-template-columns:minmax(0,"
-    "1fr)}.stage,.step{grid-template-columns:minmax(0,1fr) 76px 56px;column-gap:10px}.stage "
+    "1fr)}.stage,.step{grid-template-columns:minmax(0,1fr) 76px 64px;column-gap:10px}.stage "
     ".name{grid-column:1;grid-row:1;font-size:14px}.stage .num{grid-column:2;grid-row:1}.stage "
     ".pct{grid-column:3;grid-row:1}.stage svg{grid-column:1/4;grid-row:2;height:24px;margin-top:"
     "3px}.step span:first-child,.step svg{display:none}.step .lost{grid-column:1/4;text-align:left;"
-    "padding:5px 0 9px}.pair{grid-template-columns:minmax(0,1fr)}.cats td.b{width:34%}"
+    "padding:5px 0 9px}.pair{grid-template-columns:minmax(0,1fr)}.cats td:nth-child(3),.cats "
+    "th:nth-child(3),.cats td:nth-child(5),.cats th:nth-child(5){display:none}"
     ".plot,.xaxis,.scale{margin-left:44px}}\n",
 };
 

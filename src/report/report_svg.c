@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/fixmath.h"
 #include "report/report.h"
 
 #define FIELD "<svg viewBox=\"0 0 100 100\" preserveAspectRatio=\"none\" aria-hidden=\"true\">"
@@ -103,13 +104,12 @@ static void grid_numbers(wni_str *s, double top)
 
 void wni_svg_histogram(wni_str *s, const int64_t *counts, int32_t bins, double low)
 {
-    int64_t most = 1, total = 0;
-    double width = 100.0 / bins, gap = width * 0.12, top;
+    int64_t most = 1;
+    double width = 100.0 / bins, gap = width * 0.12, top, fine = (1 - low) / 4 * 1000;
+    int digits = fabs(fine - floor(fine + 0.5)) < 1e-6 ? 3 : 4;
 
-    for (int32_t i = 0; i < bins; i++) {
+    for (int32_t i = 0; i < bins; i++)
         most = wni_max(most, counts[i]);
-        total += counts[i];
-    }
     top = (double)most * 1.05;
     wni_str_add(s, "<figure><div class=\"plot short\">" FIELD);
     grid_lines(s, top);
@@ -126,7 +126,7 @@ void wni_svg_histogram(wni_str *s, const int64_t *counts, int32_t bins, double l
     grid_numbers(s, top);
     wni_str_add(s, "</div><div class=\"xaxis\">");
     for (int t = 0; t <= 4; t++)
-        wni_str_addf(s, "<span>%.*f</span>", 1 - low < 0.04 ? 4 : 3, low + (1 - low) * t / 4);
+        wni_str_addf(s, "<span>%.*f</span>", digits, low + (1 - low) * t / 4);
     wni_str_add(s, "</div><figcaption>Cosine to the row that stands for it, from the threshold "
                    "(left) to the same direction (right). Height: dropped rows.</figcaption>"
                    "</figure>\n");
@@ -138,7 +138,7 @@ void wni_svg_histogram(wni_str *s, const int64_t *counts, int32_t bins, double l
 static double height(double v, double top, int is_log)
 {
     if (!is_log) return 100 * v / top;
-    return v <= 0.5 ? 0 : 100 * log(2 * v) / log(2 * top); /* allowed: only shown */
+    return v <= 0.5 ? 0 : 100 * wni_log_fixed(2 * v) / wni_log_fixed(2 * top);
 }
 
 static void step_area(wni_str *s, const char *class, const double *v, int32_t n, double top,
@@ -152,14 +152,17 @@ static void step_area(wni_str *s, const char *class, const double *v, int32_t n,
 
 void wni_svg_sizes(wni_str *s, const wni_report_level *level)
 {
-    double top = 1;
+    double top = 1, most_after = 1;
     int is_log;
     char number[32];
 
-    for (int32_t i = 0; i < level->n; i++)
+    for (int32_t i = 0; i < level->n; i++) {
         top = fmax(top, fmax(level->before[i], level->after[i]));
-    /* Where the largest cluster dwarfs the usual one a linear axis would show one spike. */
-    is_log = level->median > 0 && level->largest > 12 * level->median;
+        most_after = fmax(most_after, level->after[i]);
+    }
+    /* Where the largest cluster dwarfs the usual one, or few rows are taken, a linear axis would show
+     * one spike over a hairline. */
+    is_log = (level->median > 0 && level->largest > 12 * level->median) || top > 6 * most_after;
     top *= is_log ? 1.2 : 1.05;
     wni_str_add(s, "<div class=\"plot\">" FIELD);
     if (is_log)

@@ -1,7 +1,7 @@
 """Includes go down only; families meet through public headers; the command sees public headers only."""
 import re
 
-LOW = ["base", "kernels", "ds", "io", "pool", "scan"]
+LOW = ["base", "kernels", "ds", "io", "pool", "scan", "report"]
 PUBLIC = {"base.h": "base", "ctx.h": "base", "method.h": "base", "pool.h": "pool", "table.h": "pool",
           "job.h": "registry", "winnow.h": "registry"}
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"', re.M)
