@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Benchmarks beside the peers.   run.sh [BUILD] [kmeans|memory...]
+# UPDATE=1 writes docs/benchmarks.md. ROUNDS=3, ROWS, DIM, K change the size.
+set -u
+cd "$(dirname "$0")/.."
+build=${1:-build}
+[ $# -gt 0 ] && shift
+[ $# -gt 0 ] || set -- kmeans memory
+venv=build/bench-venv
+if [ ! -x "$venv/bin/python" ]; then
+    if ! python3 -m venv "$venv" 2>/dev/null; then
+        echo "bench: no venv (Debian: apt-get install python3-venv): skipped" >&2
+        exit 0
+    fi
+fi
+if ! "$venv/bin/python" -c 'import faiss, numpy, sklearn' 2>/dev/null; then
+    if ! "$venv/bin/pip" install -q faiss-cpu numpy scikit-learn; then
+        echo "bench: faiss-cpu, numpy and scikit-learn cannot be installed here: skipped" >&2
+        exit 0
+    fi
+fi
+rc=0
+for what in "$@"; do
+    case $what in
+    kmeans | memory) "$venv/bin/python" "bench/bench_$what.py" "$build" || rc=1 ;;
+    *) echo "bench: no benchmark '$what': kmeans or memory" >&2; rc=2 ;;
+    esac
+done
+exit $rc
