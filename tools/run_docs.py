@@ -57,7 +57,18 @@ def documents():
     return [f for f in found if os.path.exists(f)]
 
 
-def run_block(kind, words, line, text, folder, environment):
+def with_numpy():
+    """A Python that has numpy, or None."""
+    for python in (sys.executable, "/usr/bin/python3", os.path.join(ROOT, "build/bench-venv/bin/python")):
+        try:
+            if subprocess.run([python, "-c", "import numpy"], capture_output=True).returncode == 0:
+                return python
+        except OSError:
+            pass
+    return None
+
+
+def run_block(kind, words, line, text, folder, environment, python):
     """None, or what went wrong."""
     if kind == "c":
         if words and words[0].endswith(".c"):
@@ -69,7 +80,7 @@ def run_block(kind, words, line, text, folder, environment):
     with open(script, "w", encoding="utf-8") as f:
         # Lines of the script are lines of the document, so that messages of the shell are right.
         f.write("\n" * line + text)
-    command = ["bash", "-eu", "-o", "pipefail", script] if kind == "sh" else [sys.executable, script]
+    command = ["bash", "-eu", "-o", "pipefail", script] if kind == "sh" else [python, script]
     try:
         run = subprocess.run(command, cwd=folder, env=environment, timeout=SECONDS, text=True,
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -88,7 +99,7 @@ def main():
         sys.exit(__doc__)
     build = os.path.abspath(sys.argv[1])
     files = [os.path.abspath(f) for f in sys.argv[2:]] or documents()
-    numpy = subprocess.run([sys.executable, "-c", "import numpy"], capture_output=True).returncode == 0
+    python = with_numpy()
     passed = failed = skipped = 0
     environment = dict(os.environ, PATH=build + os.pathsep + os.environ["PATH"], LC_ALL="C.UTF-8",
                        C_INCLUDE_PATH=os.path.join(ROOT, "include"), LIBRARY_PATH=build,
@@ -105,10 +116,11 @@ def main():
             for m in blocks:
                 kind, words = m.group(1), m.group(2).split()
                 line = text.count("\n", 0, m.start()) + 1
-                if "norun" in words or (kind == "python" and not numpy):
+                if "norun" in words or (kind == "python" and not python):
                     skipped += 1
                     continue
-                wrong = run_block(kind, words, line, m.group(3), folder, environment)
+                wrong = run_block(kind, words, line, m.group(3), folder, environment,
+                                  python)
                 if wrong:
                     print(f"{name}:{line}: docs: {wrong}")
                 passed, failed = passed + (wrong is None), failed + (wrong is not None)
