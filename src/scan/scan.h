@@ -68,7 +68,7 @@ wn_status wni_scan_argmin(wn_ctx *ctx, const wni_queries *queries, const wni_mat
                           const float *bias, int32_t *at, float *score, float *second);
 
 /* The same against a pool: bias is made from the rows when `l2` is nonzero. Without a base row at = -1.
- * With `lower` nonzero query q is compared only with base rows b < limit[q]. */
+ * With `limit` (n) not NULL query q is compared only with base rows b < limit[q]. */
 wn_status wni_scan_nearest(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base, int l2,
                            const int64_t *limit, int64_t *at, float *score);
 

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The nearest base row of each query: against a resident base (argmin), against a pool (nearest).
+ */
+#include <math.h>
+
+#include "scan/scan_impl.h"
+
+typedef struct argmin {
+    const wni_kernels *kernels;
+    const float *bias;
+    int32_t *at;
+    float *score, *second;
+} argmin;
+
+static wn_status argmin_tile(wn_ctx *ctx, void *self, int worker, int64_t q0, int64_t m, int64_t b0,
+                             int64_t n, const float *scores, int64_t lds)
+{
+    const argmin *a = self;
+
+    (void)ctx;
+    (void)worker;
+    for (int64_t i = 0; i < m; i++) {
+        const int64_t q = q0 + i;
+        float value, second;
+        int64_t at;
+
+        a->kernels->best(scores + i * lds, a->bias ? a->bias + b0 : NULL, n, &value, &at, &second);
+        if (a->second) {
+            /* + 0: a zero has one sign, however the tiles were cut. */
+            float loser = a->at[q] < 0 ? second : fminf(value, a->score[q]) + 0.0f;
+
+            a->second[q] = fmaxf(fmaxf(a->second[q], second), loser);
+        }
+        if (a->at[q] < 0 || value > a->score[q]) {
+            a->at[q] = (int32_t)(b0 + at);
+            a->score[q] = value;
+        }
+    }
+    return WN_OK;
+}
+
+wn_status wni_scan_argmin(wn_ctx *ctx, const wni_queries *queries, const wni_mat *base,
+                          const float *bias, int32_t *at, float *score, float *second)
+{
+    static const wni_epilogue epilogue = {argmin_tile, NULL, NULL};
+    argmin self = {wni_kernels_of(ctx), bias, at, score, second};
+
+    for (int64_t q = 0; q < queries->n; q++) {
+        at[q] = -1;
+        score[q] = -INFINITY;
+        if (second) second[q] = -INFINITY;
+    }
+    return wni_scan_block(ctx, queries, base, 0, &epilogue, &self);
+}
+
+typedef struct nearest {
+    const wni_kernels *kernels;
+    wni_block_bias bias;
+    int l2;
+    const int64_t *limit;
+    int64_t *at;
+    float *score;
+} nearest;
+
+static wn_status nearest_tile(wn_ctx *ctx, void *self, int worker, int64_t q0, int64_t m,
+                              int64_t b0, int64_t n, const float *scores, int64_t lds)
+{
+    const nearest *a = self;
+    const float *bias = a->l2 ? a->bias.v + (b0 - a->bias.first) : NULL;
+
+    (void)ctx;
+    (void)worker;
+    for (int64_t i = 0; i < m; i++) {
+        const int64_t q = q0 + i, allowed = a->limit ? wni_min(a->limit[q] - b0, n) : n;
+        float value, second;
+        int64_t at;
+
+        if (allowed <= 0) continue;
+        a->kernels->best(scores + i * lds, bias, allowed, &value, &at, &second);
+        if (a->at[q] < 0 || value > a->score[q]) {
+            a->at[q] = b0 + at;
+            a->score[q] = value;
+        }
+    }
+    return WN_OK;
+}
+
+static int nearest_wants(void *self, int64_t q0, int64_t m, int64_t b0, int64_t n)
+{
+    const nearest *a = self;
+
+    (void)n;
+    for (int64_t q = q0; a->limit && q < q0 + m; q++)
+        if (a->limit[q] > b0) return 1;
+    return !a->limit;
+}
+
+wn_status wni_scan_nearest(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base, int l2,
+                           const int64_t *limit, int64_t *at, float *score)
+{
+    static const wni_epilogue epilogue = {nearest_tile, NULL, nearest_wants};
+    nearest self = {wni_kernels_of(ctx), {NULL, 0}, l2, limit, at, score};
+
+    for (int64_t q = 0; q < queries->n; q++) {
+        at[q] = -1;
+        score[q] = -INFINITY;
+    }
+    return wni_scan_stream(ctx, queries, base, &epilogue, &self, l2 ? &self.bias : NULL);
+}

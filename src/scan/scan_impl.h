@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of the scan engine share.
+ */
+#ifndef WNI_SCAN_IMPL_H
+#define WNI_SCAN_IMPL_H
+
+#include "kernels/kernels.h"
+#include "scan/scan.h"
+
+/* Most base rows that one call of an epilogue's `tile` sees. */
+#define WNI_SCAN_COLUMNS 256
+
+/* Half squared norms of the base block in memory: row b has v[b - first]. */
+typedef struct wni_block_bias {
+    float *v;
+    int64_t first;
+} wni_block_bias;
+
+/* wni_scan_pool that keeps `bias` (or NULL) up to date for the epilogue while it runs. */
+wn_status wni_scan_stream(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base,
+                          const wni_epilogue *epilogue, void *self, wni_block_bias *bias);
+
+/* Positions q0..q0+m of the queries as f32 into out (m, ld). */
+wn_status wni_queries_read(wn_ctx *ctx, const wni_queries *queries, int64_t q0, int64_t m,
+                           float *out, int64_t ld);
+
+/* Row of the pool that position q stands for. */
+static inline int64_t wni_queries_row(const wni_queries *queries, int64_t q)
+{
+    return queries->rows ? queries->rows[q] : queries->first + q;
+}
+
+#endif
