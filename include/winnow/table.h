@@ -46,6 +46,10 @@ WN_API const char *wn_table_column_type(const wn_table *table,
 WN_API int32_t wn_table_column_find(const wn_table *table, const char *name); /* -1 = none */
 WN_API const char *wn_table_id_column(const wn_table *table); /* NULL = none was named */
 
+/* The row with this value in the id column. WN_E_DATA when there is none, WN_E_USAGE when the table has
+ * no id column. */
+WN_API wn_status wn_table_find_id(wn_table *table, const char *id, int64_t *row);
+
 /* The value of one cell as text, NULL for SQL NULL; valid until the next call on this table. */
 WN_API wn_status wn_table_text(wn_table *table, int64_t row, int32_t column, const char **text);
 

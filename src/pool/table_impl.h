@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inside of a table, and the records it is made from.
+ *
+ * Files are read twice: a survey learns columns and types and checks every record before anything is
+ * stored; then the rows are inserted into columns whose types are known, so that no value changes its
+ * form later.
+ */
+#ifndef WNI_TABLE_IMPL_H
+#define WNI_TABLE_IMPL_H
+
+#include <sqlite3.h>
+
+#include "io/linereader.h"
+#include "winnow/table.h"
+
+#define WNI_TABLE_ID    0x776e5442 /* "wnTB", the application id in the header of the database */
+#define WNI_COLUMNS_MAX 1900       /* below SQLite's own limit of 2000 */
+
+/* Ordered by width: a column has the widest kind of its values. */
+typedef enum wni_kind { WNI_NULL = 0, WNI_INTEGER, WNI_REAL, WNI_TEXT } wni_kind;
+
+typedef struct wni_cell {
+    int32_t column; /* of the schema */
+    wni_kind kind;
+    int32_t textual; /* can serve as text: a JSON string, any CSV value */
+    int32_t parsed;  /* `integer` or `real` holds the number; else its text converts by itself */
+    int64_t integer;
+    double real;
+    const char *text; /* a string's value, or the token as the file has it */
+    int64_t bytes;
+} wni_cell;
+
+/* Columns in first-seen order. */
+typedef struct wni_schema {
+    wn_ctx *ctx;
+    char **name;
+    wni_kind *kind;
+    int32_t count, room;
+    int32_t frozen; /* the survey is over: a new column means that a file changed */
+} wni_schema;
+
+void wni_schema_free(wni_schema *schema);
+/* The column called `name`, made when it is new. `guess` is tried first. `line` is for errors. */
+wn_status wni_schema_column(wni_schema *schema, const char *name, int32_t guess, const char *path,
+                            int64_t line, int32_t *column);
+/* "; did you mean 'gloss'?" or "; the columns are a, b, c" into buf. */
+const char *wni_schema_hint(const wni_schema *schema, const char *name, char *buf, size_t bytes);
+
+/* The records of one file. */
+typedef struct wni_records wni_records;
+
+wn_status wni_records_open(wn_ctx *ctx, const char *path, wni_schema *schema, wni_records **out);
+void wni_records_free(wni_records *records); /* NULL ok */
+/* The next record's cells and the line it begins on, valid until the next call; *cells NULL at the end.
+ * Lines that are empty or blank carry no record but count as lines. */
+wn_status wni_records_next(wni_records *records, const wni_cell **cells, int32_t *count,
+                           int64_t *line);
+
+/* What a format provides; `state` is its own. */
+typedef struct wni_record_format {
+    wn_status (*open)(wn_ctx *ctx, const char *path, wni_lines *lines, wni_schema *schema,
+                      char delimiter, void **state);
+    wn_status (*next)(void *state, const wni_cell **cells, int32_t *count, int64_t *line);
+    void (*free)(void *state); /* NULL ok */
+} wni_record_format;
+
+extern const wni_record_format wni_records_json; /* table_json.c */
+extern const wni_record_format wni_records_csv;  /* table_csv.c */
+
+struct wn_table {
+    wn_ctx *ctx;
+    sqlite3 *db;
+    char *path;
+    int64_t rows;
+    int32_t columns, id; /* id: column, -1 = none */
+    char **name, **type;
+    sqlite3_stmt *cell; /* of wn_table_text, for column `cell_column` */
+    int32_t cell_column;
+};
+
+/* The failure of an SQLite call as status and text. */
+wn_status wni_sql_fail(wn_ctx *ctx, sqlite3 *db, const char *path, const char *what);
+/* Runs one statement without result. */
+wn_status wni_sql_run(wn_ctx *ctx, sqlite3 *db, const char *path, const char *sql);
+/* `"name"` with its quotes doubled; wni_free. */
+char *wni_sql_name(wn_ctx *ctx, const char *name);
+/* Reads the columns and _meta of an open database; on success the table owns it. */
+wn_status wni_table_attach(wn_ctx *ctx, sqlite3 *db, const char *path, wn_table **out);
+
+#endif
