@@ -57,7 +57,8 @@ echo "installing ${missing[*]}" >&2
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 apt() { "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y "$@" >>"$log" 2>&1; }
-if ! apt update || ! apt install --no-install-recommends "${missing[@]}"; then
+apt update || true # stale lists may still do
+if ! apt install --no-install-recommends "${missing[@]}"; then
     tail -n 5 "$log" >&2
     give_up "apt-get failed (its last lines are above)"
 fi
