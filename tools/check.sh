@@ -79,9 +79,15 @@ check_symbols() {
 check_cli() { [ ! -x tests/cli/run.sh ] || tests/cli/run.sh build; }
 
 check_docs() {
-    python3 tools/gen_docs.py --check build
-    local rc=$?
-    python3 tools/run_docs.py build && return $rc
+    local rc=0 page=$logs/must-fail.md
+    printf '# Fails\n\n```sh\ntrue\nfalse\n```\n' >"$page"
+    if python3 tools/run_docs.py build "$page" >/dev/null; then
+        echo "error: run_docs.py does not notice a failing command"
+        rc=1
+    fi
+    python3 tools/gen_docs.py --check build || rc=1
+    python3 tools/run_docs.py build || rc=1
+    return $rc
 }
 
 check_regression() {
