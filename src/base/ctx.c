@@ -170,12 +170,20 @@ wn_status wni_nomem(wn_ctx *ctx, size_t bytes)
 
 /* ---- memory -------------------------------------------------------------------------------- */
 
+void wni_account(wn_ctx *ctx, int64_t bytes)
+{
+    long long live = atomic_fetch_add(&ctx->live_bytes, (long long)bytes) + (long long)bytes;
+    long long peak = atomic_load(&ctx->peak_bytes);
+
+    while (live > peak && !atomic_compare_exchange_weak(&ctx->peak_bytes, &peak, live))
+        ;
+}
+
 /* Each block has its size in the line before it, so that free knows what returns to the budget. */
 void *wni_alloc(wn_ctx *ctx, int64_t count, size_t bytes)
 {
     size_t total;
     unsigned char *p;
-    long long live, peak;
 
     if (count < 0 || __builtin_mul_overflow((size_t)count, bytes, &total) ||
         total > (size_t)PTRDIFF_MAX - 2 * WNI_ALIGN) {
@@ -189,10 +197,7 @@ void *wni_alloc(wn_ctx *ctx, int64_t count, size_t bytes)
         return NULL;
     }
     memcpy(p, &total, sizeof total);
-    live = atomic_fetch_add(&ctx->live_bytes, (long long)total) + (long long)total;
-    peak = atomic_load(&ctx->peak_bytes);
-    while (live > peak && !atomic_compare_exchange_weak(&ctx->peak_bytes, &peak, live))
-        ;
+    wni_account(ctx, (int64_t)total);
     return p + WNI_ALIGN;
 }
 
@@ -223,7 +228,7 @@ void wni_free(wn_ctx *ctx, void *p)
     if (!block) return;
     block -= WNI_ALIGN;
     memcpy(&total, block, sizeof total);
-    atomic_fetch_sub(&ctx->live_bytes, (long long)total);
+    wni_account(ctx, -(int64_t)total);
     ctx->opt.allocator.free(ctx->opt.allocator.user, block);
 }
 

@@ -77,6 +77,9 @@ char *wni_format(wn_ctx *ctx, const char *format, ...) __attribute__((format(pri
         }                                                       \
     } while (0)
 
+/* Counts bytes against the budget that wni_alloc did not hand out (mapped files); negative gives back. */
+void wni_account(wn_ctx *ctx, int64_t bytes);
+
 /* Bytes of the budget that are not allocated now, never below 0. */
 int64_t wni_budget_left(const wn_ctx *ctx);
 /* WN_E_BUDGET with both numbers and the flag to raise when `bytes` more would not fit. */
