@@ -35,7 +35,8 @@ WN_API void wn_pool_options_init(wn_pool_options *options);
 WN_API wn_status wn_pool_open(wn_ctx *ctx, const char *const *paths, int32_t n_paths,
                               const wn_pool_options *options, wn_pool **out);
 
-/* A pool over memory of the caller, (n, d) row-major, which must outlive the pool. Nothing is copied. */
+/* A pool over memory of the caller, (n, d) row-major, which must outlive the pool and stay as it is.
+ * Nothing is copied; n may be 0. */
 WN_API wn_status wn_pool_wrap(wn_ctx *ctx, const void *rows, int64_t n, int64_t d, wn_dtype dtype,
                               wn_metric metric, wn_pool **out);
 
@@ -88,12 +89,14 @@ typedef struct wn_pool_report {
     int64_t zero_row[WN_POOL_BAD_ROWS];
     double min_norm, max_norm,
         mean_norm;  /* Euclidean norms as stored, over rows without NaN or Inf */
-    double max_abs; /* largest |value| as stored */
+    double max_abs; /* largest |value| as stored, over the same rows */
 } wn_pool_report;
 
 /* Reads every row once and fills `report` (NULL = only judge). With `strict` nonzero, NaN, Inf and,
  * under WN_COSINE, zero rows are an error (WN_E_DATA) that names file and row.
- * A value outside the range of f32 counts as Inf. Out-of-core, parallel, cancellable. */
+ * A value outside the range of f32 counts as Inf; an i32 beyond 2^24 is always an error. Out-of-core,
+ * parallel, cancellable. A pool that passed once, or whose parent did, passes again without a second
+ * reading when `report` is NULL. */
 WN_API wn_status wn_pool_check(wn_ctx *ctx, const wn_pool *pool, int strict,
                                wn_pool_report *report);
 

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inside of a pool, for src/pool only.
+ */
+#ifndef WNI_POOL_IMPL_H
+#define WNI_POOL_IMPL_H
+
+#include "base/ctx_impl.h"
+#include "io/vecfile.h"
+#include "winnow/pool.h"
+
+struct wn_pool {
+    wn_ctx *ctx;
+    int64_t n, d;
+    wn_dtype dtype;
+    wn_metric metric;
+    atomic_int *passed; /* a strict check found nothing; apart, since readers hold const pools */
+
+    /* A pool of its own: files, or one stretch of the caller's memory. */
+    wni_vecfile *shard; /* (n_shards) */
+    int64_t *start;     /* (n_shards + 1) first row of each shard, then n */
+    int32_t n_shards;
+    int32_t in_files;
+
+    /* A view: row r is row rows[r] of the parent. */
+    const wn_pool *parent;
+    const int64_t *rows; /* (n), borrowed */
+};
+
+/* Rows as stored, not scaled under WN_COSINE; else as wn_pool_read. */
+wn_status wni_pool_read_stored(wn_ctx *ctx, const wn_pool *pool, int64_t first, int64_t n,
+                               float *out, int64_t ld);
+
+/* "a.npy: row 17 (row 5 of the file)": where a row of any pool lies, into buf; returns buf. */
+const char *wni_pool_row_text(const wn_pool *pool, int64_t row, char *buf, size_t bytes);
+
+/* Nonzero when rows of any file lie scattered, so that few large reads are better than many small. */
+int wni_pool_by_column(const wn_pool *pool);
+
+#endif
