@@ -2,7 +2,7 @@
 import os
 import re
 
-SAME_EVERYWHERE = {"README.md", "CMakeLists.txt", ".gitignore", "run"}
+SAME_EVERYWHERE = {"README.md", "CMakeLists.txt", ".gitignore", "run", "run.sh"}
 README_LINES = 15
 C_LINES = 700
 GENERATED = re.compile(r"<!-- methods -->.*?<!-- /methods -->", re.S)
