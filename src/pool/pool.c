@@ -249,6 +249,18 @@ wn_status wn_pool_view(wn_ctx *ctx, const wn_pool *parent, const int64_t *rows, 
     return WN_OK;
 }
 
+wn_status wn_pool_with_metric(wn_ctx *ctx, const wn_pool *parent, wn_metric metric, wn_pool **out)
+{
+    wn_status st;
+
+    *out = NULL;
+    if ((unsigned)metric >= WN_METRIC_COUNT)
+        return wni_fail(ctx, WN_E_USAGE, "metric: found %d, expected l2 or cosine", (int)metric);
+    if ((st = pool_new(ctx, parent->n, parent->d, parent->dtype, metric, out)) != WN_OK) return st;
+    (*out)->parent = parent;
+    return WN_OK;
+}
+
 /* ---- what it is -------------------------------------------------------------------------------- */
 
 int64_t wn_pool_rows(const wn_pool *pool)
@@ -301,7 +313,7 @@ static const wn_pool *root_of(const wn_pool *pool)
 static int64_t root_row(const wn_pool *pool, int64_t row)
 {
     for (; pool->parent; pool = pool->parent)
-        row = pool->rows[row];
+        if (pool->rows) row = pool->rows[row];
     return row;
 }
 
@@ -435,6 +447,8 @@ static wn_status read_rows(wn_ctx *ctx, const wn_pool *pool, const int64_t *rows
     int64_t row_bytes = pool->d * (int64_t)wn_dtype_bytes(pool->dtype), length;
     wn_status st = WN_OK;
 
+    while (pool->parent && !pool->rows) /* other metric, same rows */
+        pool = pool->parent;
     if (!rows && !pool->parent)
         return raw ? run_raw(ctx, root, first, n, raw)
                    : run_floats(ctx, root, first, n, unit, floats, ld);

@@ -235,8 +235,11 @@ static void report_fill(const wn_pool *pool, const tally *t, wn_pool_report *r)
 /* Rows that passed need not be read again; those of a view passed with the pool underneath. */
 static bool has_passed(const wn_pool *pool)
 {
+    wn_metric metric = pool->metric;
+
+    /* A pass under cosine holds under L2, not the other way round: zero rows. */
     for (; pool; pool = pool->parent)
-        if (atomic_load(pool->passed)) return true;
+        if (atomic_load(pool->passed) && (pool->metric == metric || metric == WN_L2)) return true;
     return false;
 }
 

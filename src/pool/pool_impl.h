@@ -22,7 +22,7 @@ struct wn_pool {
     int32_t n_shards;
     int32_t in_files;
 
-    /* A view: row r is row rows[r] of the parent. */
+    /* A view: row r is row rows[r] of the parent, or row r where rows is NULL. */
     const wn_pool *parent;
     const int64_t *rows; /* (n), borrowed */
 };

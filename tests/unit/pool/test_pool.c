@@ -524,6 +524,44 @@ static void check_can_be_cancelled(void **state)
     free(v);
 }
 
+/* Rows, views and the check under another metric than the pool's own. */
+static void another_metric(void **state)
+{
+    static const float v[] = {3, 4, 0, 0, 0, 2};
+    static const int64_t rows[] = {2, 0};
+    wn_ctx *ctx = ts_ctx(1, -1);
+    wn_pool *pool, *cosine, *view, *back;
+    float got[6], one[2];
+
+    (void)state;
+    ts_ok(ctx, wn_pool_wrap(ctx, v, 3, 2, WN_F32, WN_L2, &pool));
+    ts_ok(ctx, wn_pool_check(ctx, pool, 1, NULL)); /* a pass under L2 must not count for cosine */
+    ts_ok(ctx, wn_pool_with_metric(ctx, pool, WN_COSINE, &cosine));
+    assert_int_equal(wn_pool_metric(cosine), WN_COSINE);
+    ts_ok(ctx, wn_pool_read(ctx, cosine, 0, 3, got, 2));
+    assert_true(fabs((double)got[0] - 0.6) < 1e-6 && fabs((double)got[1] - 0.8) < 1e-6);
+    assert_true(got[2] == 0 && got[3] == 0 && got[4] == 0 && got[5] == 1);
+    assert_int_equal(wn_pool_check(ctx, cosine, 1, NULL), WN_E_DATA);
+    assert_int_equal(wn_pool_source_row(cosine, 2), 2);
+    ts_ok(ctx, wn_pool_read_raw(ctx, cosine, 0, 3, got));
+    assert_memory_equal(got, v, sizeof v);
+    ts_ok(ctx, wn_pool_view(ctx, cosine, rows, 2, &view));
+    ts_ok(ctx, wn_pool_gather(ctx, view, rows + 1, 1, one, 2));
+    assert_true(one[0] == 0 && one[1] == 1);
+    ts_ok(ctx, wn_pool_check(ctx, view, 1, NULL)); /* it leaves the zero row out */
+    ts_ok(ctx, wn_pool_with_metric(ctx, view, WN_L2, &back));
+    ts_ok(ctx, wn_pool_read(ctx, back, 1, 1, one, 2));
+    assert_true(one[0] == 3 && one[1] == 4);
+    wn_pool_free(back);
+    wn_pool_free(view);
+    wn_pool_free(cosine);
+    assert_int_equal(wn_pool_with_metric(ctx, pool, (wn_metric)7, &cosine), WN_E_USAGE);
+    assert_null(cosine);
+    wn_pool_free(pool);
+    assert_int_equal(wn_ctx_live_bytes(ctx), 0);
+    wn_ctx_free(ctx);
+}
+
 static int tidy(void **state)
 {
     (void)state;
@@ -536,6 +574,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shards_read_as_one),
         cmocka_unit_test(gather_and_views),
+        cmocka_unit_test(another_metric),
         cmocka_unit_test(cosine_rows_are_the_same_bits),
         cmocka_unit_test(cosine_of_huge_and_tiny_rows),
         cmocka_unit_test(check_reports),
