@@ -17,7 +17,9 @@ typedef struct wn_dedup_report {
     int64_t blocks;         /* k-means blocks within which rows were compared; 1 = all pairs */
     int64_t recall_sample;  /* rows sampled to measure what blocking lost; 0 = nothing was lost */
     double recall; /* share of sampled rows with a duplicate whose duplicate shares the block */
-    double worst_similarity; /* lowest similarity between a dropped row and its partner */
+    double worst_similarity; /* lowest similarity between a dropped row and its partner; 1 = none */
+    int64_t recall_duplicates; /* sampled rows that have a duplicate before them anywhere */
+    int64_t zero_rows; /* rows without a direction: compared with nothing, kept */
 } wn_dedup_report;
 
 /* All arrays belong to the object. */

@@ -30,6 +30,11 @@ typedef struct wn_why {
     int32_t copies;   /* times it was selected */
 } wn_why;
 
+/* numpy's name of that element. */
+#define WN_WHY_DESCR                                                               \
+    "[('partner', '<i8'), ('similarity', '<f4'), ('cluster', '<i4'), ('rule', '<i4'), " \
+    "('copies', '<i4')]"
+
 /* All arrays belong to the object. */
 typedef struct wn_selection {
     wn_ctx *ctx;
