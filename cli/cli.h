@@ -136,8 +136,9 @@ extern const int32_t cli_n_own_verbs;
 /* ---- context, progress, errors --------------------------------------------------------------- */
 
 typedef struct cli_progress {
-    bool terminal, colour, quiet, verbose;
-    bool line_open; /* an updating line stands on the terminal */
+    bool terminal, colour, quiet;
+    wn_log_level log_level; /* up to this one */
+    bool line_open;         /* an updating line stands on the terminal */
     char stage[96];
     int64_t next; /* off a terminal: count of the next line */
     double stage_began_sec, last_sec;
@@ -179,7 +180,7 @@ void *cli_grow(void *old, size_t count, size_t bytes);
 const char *cli_count_text(int64_t count, char *buf);
 /* "1.50 GiB" in buf (32). */
 const char *cli_bytes_text(double bytes, char *buf);
-/* "12.3 s", "4 min 05 s", "2 h 03 min" in buf (32). */
+/* "12 ms", "12.3 s", "4 min 05 s", "2 h 03 min" in buf (32). */
 const char *cli_seconds_text(double sec, char *buf);
 /* Writes `text` wrapped at 96 columns, lines after the first behind `indent` blanks; the first line is
  * taken to stand at column `column` already. Ends with a newline. */

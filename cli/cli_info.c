@@ -61,6 +61,35 @@ typedef struct pool_info {
     char why_not[512];         /* why they were not counted */
 } pool_info;
 
+static wn_status count_duplicates(wn_ctx *ctx, pool_info *info)
+{
+    const wn_method *exact = wn_method_find("dedup", "exact");
+    wn_dedup_input input;
+    wn_dedup *dedup = NULL;
+    wn_status st;
+
+    info->duplicates = -1;
+    if (!exact) return WN_OK;
+    memset(&input, 0, sizeof input);
+    input.struct_size = sizeof input;
+    input.pool = info->pool;
+    st = wn_dedup_run(ctx, exact, &input, NULL, &dedup);
+    if (st == WN_E_DATA || st == WN_E_BUDGET) { /* the rest of the answer still stands */
+        snprintf(info->why_not, sizeof info->why_not, "%s", wn_ctx_error(ctx));
+        return WN_OK;
+    }
+    if (st != WN_OK) return st;
+    info->duplicates = dedup->n - dedup->kept;
+    for (int64_t i = 0; i < dedup->n && info->duplicates; i++)
+        if (dedup->partner[i] != i) {
+            info->duplicate_rows[0] = i;
+            info->duplicate_rows[1] = dedup->partner[i];
+            break;
+        }
+    wn_dedup_free(dedup);
+    return WN_OK;
+}
+
 static json_t *rows_json(const int64_t rows[WN_POOL_BAD_ROWS])
 {
     json_t *list = json_array();
@@ -134,6 +163,8 @@ static void print_info(const pool_info *info)
             printf("  first: row %lld repeats row %lld", (long long)info->duplicate_rows[0],
                    (long long)info->duplicate_rows[1]);
         putchar('\n');
+    } else if (r->nan_rows + r->inf_rows) {
+        puts("exact duplicates  not counted while there are NaN or Inf rows");
     } else if (info->why_not[0]) {
         printf("exact duplicates  not counted: %s\n", info->why_not);
     }
@@ -170,7 +201,7 @@ int cli_run_info(cli_args *args)
     }
     st = wn_pool_open(ctx, args->paths, args->n_paths, &options, &info.pool);
     if (st == WN_OK) st = wn_pool_check(ctx, info.pool, 0, &info.report);
-    info.duplicates = -1;
+    if (st == WN_OK) st = count_duplicates(ctx, &info);
     if (st == WN_OK) {
         cli_progress_clear(&progress);
         if (args->json)

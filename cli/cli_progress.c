@@ -70,7 +70,7 @@ void cli_progress_init(cli_progress *progress, bool quiet, bool verbose)
 
     memset(progress, 0, sizeof *progress);
     progress->quiet = quiet;
-    progress->verbose = verbose;
+    progress->log_level = verbose ? WN_LOG_DEBUG : quiet ? WN_LOG_WARN : WN_LOG_INFO;
     progress->terminal = isatty(STDERR_FILENO) && term && *term && strcmp(term, "dumb") != 0;
     progress->last_sec = cli_now_sec();
     progress->colour = progress->terminal && !(no_colour && *no_colour);
@@ -87,8 +87,7 @@ void cli_progress_log(void *user, wn_log_level level, const char *text)
 {
     cli_progress *progress = user;
 
-    if (level == WN_LOG_DEBUG && !progress->verbose) return;
-    if (level != WN_LOG_WARN && progress->quiet) return;
+    if (level > progress->log_level) return;
     cli_progress_clear(progress);
     fprintf(stderr, "winnow: %s%s\n", level == WN_LOG_WARN ? "warning: " : "", text);
 }
@@ -178,6 +177,8 @@ int cli_ctx_new(const cli_args *args, cli_progress *progress, wn_ctx **ctx)
     wn_status status;
 
     cli_progress_init(progress, args->quiet, args->verbose);
+    if (args->verb == CLI_INFO && !args->verbose)
+        progress->log_level = WN_LOG_WARN; /* it prints the files itself */
     wn_ctx_options_init(&options);
     options.threads = args->threads;
     options.memory_bytes = args->memory_bytes;

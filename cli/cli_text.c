@@ -90,7 +90,9 @@ const char *cli_seconds_text(double sec, char *buf)
 {
     int64_t whole = (int64_t)(sec + 0.5);
 
-    if (sec < 10)
+    if (sec < 1)
+        snprintf(buf, 32, "%.0f ms", sec * 1e3);
+    else if (sec < 10)
         snprintf(buf, 32, "%.2f s", sec);
     else if (sec < 60)
         snprintf(buf, 32, "%.1f s", sec);
