@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/ctx_impl.h"
+#include "base/rng.h"
+#include "support/fixture.h"
+
+/* Blobs with exact and near duplicates, so that every family has something to find. */
+static void write_pool(void)
+{
+    enum { D = 12 };
+    float *v = ts_blobs(FX_ROWS, D, 7, 0.3, 5, NULL);
+
+    for (int64_t i = 20; i < FX_ROWS; i += 20) {
+        memcpy(v + i * D, v + (i - 7) * D, D * sizeof *v);
+        memcpy(v + (i + 1) * D, v + (i - 8) * D, D * sizeof *v);
+        v[(i + 1) * D] += 1e-3f;
+    }
+    ts_write_npy(ts_path("pool.npy"), v, FX_ROWS, D);
+    free(v);
+}
+
+static void write_corpus(void)
+{
+    static const char *const words[] = {"amber", "basin",  "cedar",  "delta",  "ember",  "fjord",
+                                        "grove", "heath",  "inlet",  "jetty",  "knoll",  "ledge",
+                                        "marsh", "nadir",  "oasis",  "plain",  "quarry", "ridge",
+                                        "shoal", "tundra", "upland", "valley", "wharf",  "yard"};
+    FILE *f = fopen(ts_path("corpus.jsonl"), "w");
+
+    if (!f) fail_msg("cannot write corpus.jsonl");
+    for (int i = 0; i < FX_ROWS; i++) {
+        int from = i % 20 == 0 && i ? i - 7 : i; /* every twentieth text repeats an earlier one */
+        fprintf(f, "{\"id\": \"doc%03d\", \"group\": \"g%d\", \"text\": \"", i, i % 5);
+        for (int j = 0; j < 9; j++)
+            fprintf(f, "%s%s", j ? " " : "",
+                    words[wni_rand_below(11, 1, (uint64_t)(from * 9 + j), 24)]);
+        fprintf(f, "\"}\n");
+    }
+    fclose(f);
+}
+
+int fx_setup(void **state)
+{
+    const wn_method *hkmeans = wn_method_find("cluster", "hkmeans");
+
+    (void)state;
+    write_pool();
+    write_corpus();
+    if (hkmeans) {
+        wn_ctx *ctx = ts_ctx(1, -1);
+        fx_case c = {hkmeans, wn_family_find("cluster"), "pool", "pool.npy", NULL, NULL, NULL};
+        ts_ok(ctx, fx_run(ctx, &c, NULL, ts_path("tree")));
+        wn_ctx_free(ctx);
+    }
+    return 0;
+}
+
+int fx_teardown(void **state)
+{
+    (void)state;
+    ts_tmp_remove();
+    return 0;
+}
+
+static void add(fx_case *cases, int *n, fx_case c)
+{
+    if (*n == FX_CASES) fail_msg("more than %d cases: raise FX_CASES", FX_CASES);
+    cases[(*n)++] = c;
+}
+
+static void add_wide(fx_case *cases, int *n, fx_case c)
+{
+    static char words[FX_CASES][32];
+    static int used;
+
+    for (int32_t i = 0; i < c.method->n_params; i++) {
+        const wn_param *p = &c.method->params[i];
+        c.name = p->name;
+        if (p->type == WN_P_BOOL) {
+            c.value = p->def != 0 ? "0" : "1";
+            add(cases, n, c);
+        }
+        if (p->type == WN_P_CHOICE) {
+            const char *at = p->text;
+            for (int word = 0; *at; word++) {
+                size_t length = strcspn(at, "|");
+                char *copy = words[used++ % FX_CASES];
+                snprintf(copy, sizeof words[0], "%.*s", (int)length, at);
+                c.value = copy;
+                if (word != (int)p->def) add(cases, n, c);
+                at += length + (at[length] == '|');
+            }
+        }
+        /* Paths that defaults do not reach at this size. */
+        if (strcmp(p->name, "split") == 0 || strcmp(p->name, "blocks") == 0 ||
+            strcmp(p->name, "max_repeat") == 0) {
+            c.value = "3";
+            add(cases, n, c);
+        }
+        if (strcmp(p->name, "resample_steps") == 0 || strcmp(p->name, "tol") == 0) {
+            c.value = "0";
+            add(cases, n, c);
+        }
+    }
+}
+
+int fx_cases(fx_case *cases, int wide)
+{
+    int n = 0;
+
+    for (int32_t i = 0; i < wn_method_count(); i++) {
+        const wn_method *method = wn_method_at(i);
+        const wn_family *family = wn_family_find(method->family);
+        if (!family) fail_msg("%s has no family", method->family);
+        for (int32_t j = 0; j < family->n_inputs; j++) {
+            const wn_family_input *input = &family->inputs[j];
+            fx_case c = {method, family, input->name, NULL, NULL, NULL, NULL};
+            if (strstr(input->kind, "text")) {
+                c.file = "corpus.jsonl";
+                add(cases, &n, c);
+                if (wide) add_wide(cases, &n, c);
+            }
+            if (strstr(input->kind, "pool")) {
+                c.file = "pool.npy";
+                add(cases, &n, c);
+                if (wide) add_wide(cases, &n, c);
+                c.metric = "cosine";
+                c.name = c.value = NULL;
+                add(cases, &n, c);
+                if (wide) add_wide(cases, &n, c);
+            }
+        }
+    }
+    return n;
+}
+
+const char *fx_text(const fx_case *c)
+{
+    static char text[256];
+
+    snprintf(text, sizeof text, "%s %s %s%s%s%s%s%s%s", c->method->family, c->method->name, c->file,
+             c->metric ? " " : "", c->metric ? c->metric : "", c->name ? " " : "",
+             c->name ? c->name : "", c->name ? "=" : "", c->name ? c->value : "");
+    return text;
+}
+
+/* Small values for parameters whose defaults are meant for large pools. */
+static const char *small_value(const wn_param *p)
+{
+    static const struct {
+        const char *name;
+        wn_param_type type;
+        const char *value;
+    } values[] = {{"k", WN_P_I64, "9"},        {"k", WN_P_LIST, "9,3"},
+                  {"size", WN_P_I64, "30"},    {"dim", WN_P_I64, "24"},
+                  {"max_iter", WN_P_I32, "6"}, {"resample_steps", WN_P_I32, "2"}};
+
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
+        if (strcmp(values[i].name, p->name) == 0 && values[i].type == p->type)
+            return values[i].value;
+    return NULL;
+}
+
+wn_status fx_job(wn_ctx *ctx, const fx_case *c, const char *file, const char *output, wn_job **out)
+{
+    wn_job *job = NULL;
+    wn_status st = wn_job_new(ctx, c->method->family, c->method->name, &job);
+
+    for (int32_t i = 0; st == WN_OK && i < c->method->n_params; i++) {
+        const char *value = small_value(&c->method->params[i]);
+        if (value) st = wn_job_set(job, c->method->params[i].name, value);
+    }
+    if (st == WN_OK && c->name) st = wn_job_set(job, c->name, c->value);
+    if (st == WN_OK && c->metric) st = wn_job_set(job, "metric", c->metric);
+    if (st == WN_OK) st = wn_job_input(job, c->main, file ? file : ts_path(c->file));
+    for (int32_t i = 0; st == WN_OK && i < c->family->n_inputs; i++) {
+        const wn_family_input *input = &c->family->inputs[i];
+        if (strcmp(input->name, c->main) == 0 || !input->required) continue;
+        if (strcmp(input->kind, "tree") != 0)
+            fail_msg("no fixture for an input of kind %s: add one here", input->kind);
+        st = wn_job_input(job, input->name, ts_path("tree"));
+    }
+    if (st == WN_OK) st = wn_job_output(job, output);
+    if (st == WN_OK) {
+        *out = job;
+        return WN_OK;
+    }
+    wn_job_free(job);
+    *out = NULL;
+    return st;
+}
+
+wn_status fx_run(wn_ctx *ctx, const fx_case *c, const char *file, const char *output)
+{
+    wn_job *job;
+    wn_status st = fx_job(ctx, c, file, output, &job);
+
+    if (st == WN_OK) st = wn_job_run(job);
+    wn_job_free(job);
+    return st;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+const char *fx_area(const char *name)
+{
+    static char paths[8][1024];
+    static int next;
+    char *path = paths[next++ % 8];
+
+    snprintf(path, sizeof paths[0], "%s/area-%s", ts_tmp(), name);
+    nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    if (mkdir(path, 0777)) fail_msg("cannot make %s", path);
+    return path;
+}
+
+const char *fx_output(const fx_case *c, const char *area)
+{
+    static char paths[8][1100];
+    static int next;
+    char *path = paths[next++ % 8];
+
+    snprintf(path, sizeof paths[0], "%s/out%s", area, c->family->output_is_file ? ".npy" : "");
+    return path;
+}
+
+int fx_entries(const char *area)
+{
+    DIR *dir = opendir(area);
+    int count = 0;
+
+    if (!dir) fail_msg("cannot read %s", area);
+    for (struct dirent *e = readdir(dir); e; e = readdir(dir))
+        if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..")) count++;
+    closedir(dir);
+    return count;
+}
+
+static const char *walk_from, *walk_to;
+static int walk_files, walk_same;
+static char difference[1024];
+
+const char *fx_difference(void)
+{
+    return difference;
+}
+
+static int ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), m = strlen(end);
+
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+static int compare_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    char other[2048];
+    size_t na = 0, nb = 0;
+    char *a, *b;
+
+    (void)st;
+    (void)ftw;
+    if (type != FTW_F || ends_with(path, "manifest.json") || ends_with(path, "report.html"))
+        return 0;
+    snprintf(other, sizeof other, "%s%s", walk_to, path + strlen(walk_from));
+    a = ts_read_file(path, &na);
+    b = ts_read_file(other, &nb);
+    if (!a || !b || na != nb || memcmp(a, b, na)) {
+        snprintf(difference, sizeof difference, "%s", path + strlen(walk_from));
+        walk_same = 0;
+    }
+    walk_files++;
+    free(a);
+    free(b);
+    return 0;
+}
+
+int fx_same(const char *a, const char *b)
+{
+    int files;
+
+    walk_from = a;
+    walk_to = b;
+    walk_same = 1;
+    walk_files = 0;
+    difference[0] = 0;
+    if (nftw(a, compare_one, 16, FTW_PHYS)) return 0;
+    files = walk_files;
+    walk_from = b;
+    walk_to = a;
+    walk_files = 0;
+    if (nftw(b, compare_one, 16, FTW_PHYS)) return 0;
+    return walk_same && files > 0 && walk_files == files;
+}
+
+static wn_status nothing(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
+{
+    (void)ctx;
+    (void)arg;
+    (void)worker;
+    (void)begin;
+    (void)end;
+    return WN_OK;
+}
+
+int64_t fx_warm(wn_ctx *ctx)
+{
+    ts_ok(ctx, wni_parallel(ctx, 1000, 1, nothing, NULL));
+    return wn_ctx_live_bytes(ctx);
+}
+
+void fx_one_line(wn_ctx *ctx, const char *what)
+{
+    const char *text = wn_ctx_error(ctx);
+
+    if (!*text || strchr(text, '\n') || strlen(text) > 600)
+        fail_msg("%s: the error is not one line: '%s'", what, text);
+}
