@@ -2,10 +2,11 @@
  *
  * A table that exists: opening, columns, cells.
  */
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "pool/table_impl.h"
+#include "pool/text_column.h"
 
 void wn_table_options_init(wn_table_options *options)
 {
@@ -73,6 +74,10 @@ void wn_table_free(wn_table *table)
         if (table->name) wni_free(table->ctx, table->name[i]);
         if (table->type) wni_free(table->ctx, table->type[i]);
     }
+    for (int32_t i = 0; table->file && i < table->files; i++)
+        wni_free(table->ctx, table->file[i]);
+    wni_free(table->ctx, table->file);
+    wni_free(table->ctx, table->first_row);
     wni_free(table->ctx, table->name);
     wni_free(table->ctx, table->type);
     wni_free(table->ctx, table->path);
@@ -152,6 +157,49 @@ static wn_status read_meta(wn_table *t)
     return st;
 }
 
+static wn_status read_files(wn_table *t)
+{
+    sqlite3_stmt *s = NULL;
+    wn_status st = WN_OK;
+    int32_t i = 0;
+
+    if (sqlite3_prepare_v2(t->db,
+                           "SELECT path, first_row, count(*) OVER () FROM _files ORDER BY file", -1,
+                           &s, NULL))
+        return not_a_table(t, sqlite3_errmsg(t->db));
+    while (sqlite3_step(s) == SQLITE_ROW) {
+        const char *path = (const char *)sqlite3_column_text(s, 0);
+
+        if (!t->file) {
+            t->files = sqlite3_column_int(s, 2);
+            WNI_NEW0(t->ctx, t->file, t->files);
+            WNI_NEW0(t->ctx, t->first_row, t->files);
+        }
+        t->first_row[i] = sqlite3_column_int64(s, 1);
+        if (!(t->file[i++] = wni_strdup(t->ctx, path ? path : "?"))) {
+            st = WN_E_NOMEM;
+            break;
+        }
+    }
+done:
+    sqlite3_finalize(s);
+    return st;
+}
+
+const char *wni_table_where(const wn_table *t, int64_t row, char *buf, size_t bytes)
+{
+    int32_t file = t->files - 1;
+
+    while (file > 0 && t->first_row[file] > row)
+        file--;
+    if (file < 0)
+        snprintf(buf, bytes, "row %lld", (long long)row);
+    else
+        snprintf(buf, bytes, "%s, record %lld", t->file[file],
+                 (long long)(row - t->first_row[file] + 1));
+    return buf;
+}
+
 wn_status wni_table_attach(wn_ctx *ctx, sqlite3 *db, const char *path, wn_table **out)
 {
     wn_table *t = wni_calloc(ctx, 1, sizeof *t);
@@ -168,6 +216,7 @@ wn_status wni_table_attach(wn_ctx *ctx, sqlite3 *db, const char *path, wn_table 
     }
     WNI_TRY(read_columns(t));
     WNI_TRY(read_meta(t));
+    WNI_TRY(read_files(t));
 done:
     if (st == WN_OK) {
         *out = t;

@@ -303,12 +303,15 @@ static wn_status open_vectors(wn_job *job, wni_run *run)
 static wn_status open_text(wn_job *job, wni_run *run)
 {
     wn_table_options opt;
+    char text[WN_TEXT_MAX] = "";
     const char *db = ":memory:";
     wn_status st;
 
     if (!run->plan && (st = wni_out_path(run->out, "table.sqlite", &db)) != WN_OK) return st;
     wn_table_options_init(&opt);
     opt.id = job->option[WNI_OPT_ID];
+    /* A column that was named is checked while the files are read, when the line is known. */
+    if (wn_params_text(run->method, run->params, "text", text, sizeof text) > 0) opt.text = text;
     return wn_table_build(job->ctx, run->pool_paths, run->n_pool_paths, db, &opt, &run->table);
 }
 

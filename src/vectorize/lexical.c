@@ -12,6 +12,7 @@
 
 #include "base/fixmath.h"
 #include "base/rng.h"
+#include "pool/text_column.h"
 #include "vectorize/lexical_features.h"
 #include "winnow/vectorize.h"
 
@@ -33,6 +34,7 @@ typedef struct lexical {
     uint32_t lengths[WNI_GRAMS];
     double share[WNI_GRAMS]; /* of the squared length */
     uint64_t key;            /* of the projection */
+    uint32_t block[65];      /* (nonzeros + 1) equal blocks of columns: where each begins */
 
     atomic_uint *df; /* (DF_SLOTS) texts with a feature of this slot */
     double *idf;     /* (min(IDF_KNOWN, n + 1)) by document frequency */
@@ -89,20 +91,19 @@ static double weight(const lexical *l, uint64_t hash, uint32_t count)
     return tf * (df < IDF_KNOWN ? l->idf[df] : idf(l, df));
 }
 
-/* Adds +-weight to one column in each of `nonzeros` equal blocks of columns. */
+/* Adds +-weight to one column in each of the blocks of columns. */
 static void project(const lexical *l, uint64_t hash, double w, double *sum)
 {
-    int64_t d = l->p->dim, s = l->p->nonzeros, low = 0;
+    const double either[2] = {-w, w}; /* looked up: a branch would be wrong half the time */
+    uint64_t seed = hash ^ l->key;
 
-    for (int64_t b = 0; b < s; b++) {
-        int64_t high = (b + 1) * d / s;
-        uint64_t x = (hash ^ l->key) + (uint64_t)b * 0x9e3779b97f4a7c15u;
+    for (int32_t b = 0; b < l->p->nonzeros; b++) {
+        uint64_t x = seed + (uint64_t)b * 0x9e3779b97f4a7c15u, wide = l->block[b + 1] - l->block[b];
 
         x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u; /* the finish of splitmix64 */
         x = (x ^ x >> 27) * 0x94d049bb133111ebu;
         x ^= x >> 31;
-        sum[low + (int64_t)((x >> 32) * (uint64_t)(high - low) >> 32)] += x & 1 ? w : -w;
-        low = high;
+        sum[l->block[b] + ((x >> 32) * wide >> 32)] += either[x & 1];
     }
 }
 
@@ -115,22 +116,22 @@ static void add_features(const lexical *l, const wni_features *f, double share, 
         double w;
 
         if (i + 8 < f->n) __builtin_prefetch(&l->df[df_slot(f->hash[i + 8])], 0);
-        w = weight(l, f->hash[i], f->count[i]);
+        w = f->weight[i] = weight(l, f->hash[i], f->count[i]);
         length2 += w * w;
     }
     if (length2 == 0) return;
     scale = sqrt(share / length2);
     for (int64_t i = 0; i < f->n; i++)
-        project(l, f->hash[i], scale * weight(l, f->hash[i], f->count[i]), sum);
+        project(l, f->hash[i], scale * f->weight[i], sum);
 }
 
-static wn_status no_features(lexical *l, int64_t row)
+static wn_status bad_text(lexical *l, int64_t row, const char *what)
 {
-    return wni_fail_at(
-        l->ctx, row, WN_E_DATA,
-        "row %lld: its %s has no word to make a vector from: give the row a text or drop "
-        "it",
-        (long long)(l->first + row), l->column);
+    char where[600];
+
+    return wni_fail_at(l->ctx, row, WN_E_DATA, "%s: its %s %s",
+                       wni_table_where(l->table, l->first + row, where, sizeof where), l->column,
+                       what);
 }
 
 static wn_status finish_row(lexical *l, int64_t row, const double *sum, float *out)
@@ -141,11 +142,9 @@ static wn_status finish_row(lexical *l, int64_t row, const double *sum, float *o
     for (int64_t j = 0; j < d; j++)
         length2 += sum[j] * sum[j];
     if (length2 < 1e-24)
-        return wni_fail_at(
-            l->ctx, row, WN_E_DATA,
-            "row %lld: the features of its %s cancel in the projection: raise --dim or "
-            "--nonzeros, or change --seed",
-            (long long)(l->first + row), l->column);
+        return bad_text(l, row,
+                        "has features that cancel in the projection: raise --dim or --nonzeros, or "
+                        "change --seed");
     scale = 1.0 / sqrt(length2);
     for (int64_t j = 0; j < d; j++)
         out[j] = (float)(sum[j] * scale);
@@ -176,7 +175,9 @@ static wn_status work(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t
             else
                 count_documents(l, f);
         }
-        if (features == 0) return no_features(l, row);
+        if (features == 0)
+            return bad_text(l, row,
+                            "has no word to make a vector from: give the row a text or drop it");
         if (sum) WNI_TRY(finish_row(l, row, sum, l->out + row * l->p->dim));
     }
 done:
@@ -204,9 +205,7 @@ static wn_status take_text(void *user, int64_t row, const char *text)
     int64_t bytes;
 
     if (!text)
-        return wni_fail(l->ctx, WN_E_DATA,
-                        "row %lld: its %s is missing (null): give the row a text or drop it",
-                        (long long)row, l->column);
+        return bad_text(l, row - l->first, "is missing (null): give the row a text or drop it");
     bytes = (int64_t)strlen(text);
     if (l->rows == l->rows_max || (l->rows && l->bytes + bytes > TEXT_BYTES)) {
         wn_status st = flush(l);
@@ -275,6 +274,8 @@ static wn_status prepare(lexical *l)
         return wni_fail(l->ctx, WN_E_DATA, "%lld texts, at most %u: vectorize them in parts",
                         (long long)l->n, UINT32_MAX);
 
+    for (int64_t b = 0; b <= p->nonzeros; b++)
+        l->block[b] = (uint32_t)(b * p->dim / p->nonzeros);
     l->key = wni_rand_u64(p->seed, wni_stream("lexical projection", 0, 0), 0);
     l->rows_max = batch_rows(p);
     l->room = TEXT_BYTES;

@@ -22,6 +22,7 @@ void wni_features_free(wni_features *f)
     wni_free(f->ctx, f->slot_count);
     wni_free(f->ctx, f->hash);
     wni_free(f->ctx, f->count);
+    wni_free(f->ctx, f->weight);
 }
 
 /* ---- words ------------------------------------------------------------------------------------- */
@@ -218,10 +219,12 @@ static wn_status table_list(wni_features *f)
 
         wni_free(f->ctx, f->hash);
         wni_free(f->ctx, f->count);
+        wni_free(f->ctx, f->weight);
         f->room = 0;
         f->hash = wni_alloc(f->ctx, room, sizeof *f->hash);
         f->count = wni_alloc(f->ctx, room, sizeof *f->count);
-        if (!f->hash || !f->count) return WN_E_NOMEM;
+        f->weight = wni_alloc(f->ctx, room, sizeof *f->weight);
+        if (!f->hash || !f->count || !f->weight) return WN_E_NOMEM;
         f->room = room;
     }
     for (int64_t i = 0; n < f->n; i++) {

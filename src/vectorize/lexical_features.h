@@ -22,6 +22,7 @@ typedef struct wni_features {
     int64_t n;       /* the features that were counted last */
     uint64_t *hash;  /* (n) ascending, distinct, never 0 */
     uint32_t *count; /* (n) */
+    double *weight;  /* (n) for the caller */
     int64_t room;
 } wni_features;
 

@@ -234,7 +234,7 @@ static void test_many_files(void **state)
 {
     wn_ctx *ctx = ts_ctx(2, -1);
     const char *patterns[2];
-    char pattern[1024], tsv[1024];
+    char pattern[1024], tsv[1024], where[1200];
     wn_table *t;
     int64_t seen[3] = {0, 0, -1};
     gzFile gz;
@@ -256,6 +256,10 @@ static void test_many_files(void **state)
     expect_cell(ctx, t, 2, "b", "2");
     expect_cell(ctx, t, 3, "a", "zipped");
     expect_cell(ctx, t, 4, "a", "2");
+    assert_non_null(strstr(wni_table_where(t, 0, where, sizeof where), "part_a.jsonl, record 1"));
+    assert_non_null(strstr(wni_table_where(t, 1, where, sizeof where), "part_a.jsonl, record 2"));
+    assert_non_null(strstr(wni_table_where(t, 2, where, sizeof where), "part_b.jsonl, record 1"));
+    assert_non_null(strstr(wni_table_where(t, 4, where, sizeof where), "last.tsv, record 1"));
     ts_ok(ctx, wn_table_scan(t, 0, count_rows, seen));
     assert_int_equal(seen[0], 5);
     assert_int_equal(seen[1], 2);
@@ -343,6 +347,9 @@ static void test_foreign_database(void **state)
     sqlite3_exec(db, "CREATE TABLE _meta(key, value)", NULL, NULL, NULL);
     assert_int_equal(wn_table_open(ctx, path, &t), WN_E_DATA);
     assert_non_null(strstr(wn_ctx_error(ctx), "not finished"));
+    sqlite3_exec(db, "INSERT INTO _meta VALUES('rows', 0)", NULL, NULL, NULL);
+    assert_int_equal(wn_table_open(ctx, path, &t), WN_E_DATA);
+    assert_non_null(strstr(wn_ctx_error(ctx), "_files"));
     sqlite3_close(db);
     assert_int_equal(wn_ctx_live_bytes(ctx), 0);
     wn_ctx_free(ctx);

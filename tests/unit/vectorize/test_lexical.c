@@ -462,8 +462,10 @@ static void test_bad_input(void **state)
     wn_table *t;
 
     (void)state;
-    expect_failure(empty, 5, &p, WN_E_DATA, "row 2: its gloss has no word", "drop it");
-    expect_failure(null, 2, &p, WN_E_DATA, "row 1: its gloss is missing", "drop it");
+    expect_failure(empty, 5, &p, WN_E_DATA, "texts.jsonl, record 3: its gloss has no word",
+                   "drop it");
+    expect_failure(null, 2, &p, WN_E_DATA, "texts.jsonl, record 2: its gloss is missing",
+                   "drop it");
     p.nonzeros = 64;
     p.dim = 32;
     expect_failure(fine, 2, &p, WN_E_USAGE, "--nonzeros 64 is above --dim 32", "");
@@ -474,7 +476,7 @@ static void test_bad_input(void **state)
     p = defaults();
     p.words = (wn_list){1, {2}};
     p.char_weight = 0;
-    expect_failure(fine, 2, &p, WN_E_DATA, "row 1: its gloss has no word", "");
+    expect_failure(fine, 2, &p, WN_E_DATA, "record 2: its gloss has no word", "");
     p = defaults();
     p.dim = 8;
     expect_failure(fine, 2, &p, WN_E_USAGE, "dim", "16");
