@@ -2,7 +2,7 @@
 """Runs the commands in the documents.   run_docs.py BUILD [FILE.md...]
 
 The ```sh blocks of README.md and docs/**/*.md are run in order, each file in a scratch folder of its own
-that holds small sample files (pool.npy, emb_0.npy, emb_1.npy, corpus.jsonl), with the binary on PATH.
+that holds small sample files (pool.npy = vectors.npy, emb_0.npy, emb_1.npy, corpus.jsonl), with the binary on PATH.
 ```sh norun   is shown, not run (installing, cloning, what takes long)
 ```sh fails   must end in a failure
 ```c NAME.c   is written to NAME.c, for a later block to compile: cc NAME.c -lwinnow
@@ -44,6 +44,7 @@ def sample_files(folder):
         center = centers[int(40 * math.pow(rng.random(), 3))]
         rows.append([c + 0.35 * rng.gauss(0, 1) for c in center])
     write_npy(os.path.join(folder, "pool.npy"), rows, 32)
+    write_npy(os.path.join(folder, "vectors.npy"), rows, 32)
     write_npy(os.path.join(folder, "emb_0.npy"), rows[:1000], 32)
     write_npy(os.path.join(folder, "emb_1.npy"), rows[1000:], 32)
     subprocess.run([sys.executable, os.path.join(ROOT, "tools", "wordnet_jsonl.py"), "--limit", "500",

@@ -19,7 +19,7 @@ typedef struct wn_dedup_report {
     double recall; /* share of sampled rows with a duplicate whose duplicate shares the block */
     double worst_similarity; /* lowest similarity between a dropped row and its partner; 1 = none */
     int64_t recall_duplicates; /* sampled rows that have a duplicate before them anywhere */
-    int64_t zero_rows; /* rows without a direction: compared with nothing, kept */
+    int64_t zero_rows;         /* rows without a direction: compared with nothing, kept */
 } wn_dedup_report;
 
 /* All arrays belong to the object. */

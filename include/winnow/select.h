@@ -31,7 +31,7 @@ typedef struct wn_why {
 } wn_why;
 
 /* numpy's name of that element. */
-#define WN_WHY_DESCR                                                               \
+#define WN_WHY_DESCR                                                                    \
     "[('partner', '<i8'), ('similarity', '<f4'), ('cluster', '<i4'), ('rule', '<i4'), " \
     "('copies', '<i4')]"
 
