@@ -2,13 +2,20 @@
 #include "kernels/fused.h"
 #include "kernels/variants.h"
 
+/* Lanes are kept as doubles that hold floats. */
 float wni_dot_base(const float *a, const float *b, int64_t ld)
 {
-    float lane[WNI_LANES] = {0};
+    wni_f64x2 sum[WNI_LANES / 2] = {{0}};
+    float lane[WNI_LANES];
 
     for (int64_t i = 0; i < ld; i += WNI_LANES)
-        for (int l = 0; l < WNI_LANES; l++)
-            lane[l] = wni_fused(a[i + l], b[i + l], lane[l]);
+        for (int l = 0; l < WNI_LANES / 2; l++) {
+            const float *x = a + i + 2 * l, *y = b + i + 2 * l;
+
+            sum[l] = wni_fused2((wni_f64x2){x[0], x[1]}, (wni_f64x2){y[0], y[1]}, sum[l]);
+        }
+    for (int l = 0; l < WNI_LANES; l++)
+        lane[l] = (float)sum[l / 2][l % 2];
     for (int half = WNI_LANES / 2; half > 0; half /= 2)
         for (int l = 0; l < half; l++)
             lane[l] += lane[l + half];

@@ -4,12 +4,23 @@
  * transposed tree for all 16 sums. A group of b rows stays in L1 while the a rows stream past it.
  */
 #include <immintrin.h>
+#include <stddef.h>
 
 #include "kernels/tree.h"
 #include "kernels/variants.h"
 
-#define GROUP_BYTES 16384
+#define GROUP_BYTES 16384 /* of b rows in L1 */
 
+/* Longer rows are cut into pieces, for blocks of LONG_M x 4 pairs. */
+#define LONG_LD    1280
+#define LONG_PIECE 1024
+#define LONG_M     64
+
+#define MIN(x, y) ((x) < (y) ? (x) : (y))
+#define MAX(x, y) ((x) > (y) ? (x) : (y))
+
+#define LOAD(p)      _mm512_loadu_ps(p)
+#define STORE(p, v)  _mm512_store_ps(p, v)
 #define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
 
 /* Lanes l + 8 of two sums: 8 partial sums of each. */
@@ -33,8 +44,10 @@ static inline __m512 fold2_1(__m512 p, __m512 q, __m512 s, __m512 t)
     return _mm512_add_ps(_mm512_shuffle_ps(pq, st, 0x88), _mm512_shuffle_ps(pq, st, 0xdd));
 }
 
-/* 4 x 4 pairs. s[4 * c + r] belongs to a row r, b row c. */
-static inline void tile_4x4(const float *a, const float *b, int64_t ld, float *out, int64_t ldo)
+/* Columns [from, to) of 4 x 4 pairs: from zero or from the sums in `part` (16 vectors), to the outputs at
+ * the end of the rows or back to `part`. s[4 * c + r] belongs to a row r, b row c. */
+static inline void tile_4x4(const float *a, const float *b, int64_t ld, int64_t from, int64_t to,
+                            float *part, float *out, int64_t ldo)
 {
     const float *a1 = a + ld, *a2 = a1 + ld, *a3 = a2 + ld;
     const float *b1 = b + ld, *b2 = b1 + ld, *b3 = b2 + ld;
@@ -42,26 +55,42 @@ static inline void tile_4x4(const float *a, const float *b, int64_t ld, float *o
     __m512 s01 = s00, s11 = s00, s21 = s00, s31 = s00;
     __m512 s02 = s00, s12 = s00, s22 = s00, s32 = s00;
     __m512 s03 = s00, s13 = s00, s23 = s00, s33 = s00;
-    __m512 p, q, s, t, sum;
+    __m512 sum;
 
-    for (int64_t i = 0; i < ld; i += WNI_LANES) {
-        __m512 x0 = _mm512_loadu_ps(a + i), x1 = _mm512_loadu_ps(a1 + i);
-        __m512 x2 = _mm512_loadu_ps(a2 + i), x3 = _mm512_loadu_ps(a3 + i);
-        __m512 y = _mm512_loadu_ps(b + i);
+    if (from > 0) {
+        s00 = LOAD(part), s10 = LOAD(part + 16), s20 = LOAD(part + 32), s30 = LOAD(part + 48);
+        s01 = LOAD(part + 64), s11 = LOAD(part + 80), s21 = LOAD(part + 96), s31 = LOAD(part + 112);
+        s02 = LOAD(part + 128), s12 = LOAD(part + 144), s22 = LOAD(part + 160);
+        s32 = LOAD(part + 176);
+        s03 = LOAD(part + 192), s13 = LOAD(part + 208), s23 = LOAD(part + 224);
+        s33 = LOAD(part + 240);
+    }
+    for (int64_t i = from; i < to; i += WNI_LANES) {
+        __m512 x0 = LOAD(a + i), x1 = LOAD(a1 + i), x2 = LOAD(a2 + i), x3 = LOAD(a3 + i);
+        __m512 y = LOAD(b + i);
 
         s00 = FMA(x0, y, s00), s10 = FMA(x1, y, s10), s20 = FMA(x2, y, s20), s30 = FMA(x3, y, s30);
-        y = _mm512_loadu_ps(b1 + i);
+        y = LOAD(b1 + i);
         s01 = FMA(x0, y, s01), s11 = FMA(x1, y, s11), s21 = FMA(x2, y, s21), s31 = FMA(x3, y, s31);
-        y = _mm512_loadu_ps(b2 + i);
+        y = LOAD(b2 + i);
         s02 = FMA(x0, y, s02), s12 = FMA(x1, y, s12), s22 = FMA(x2, y, s22), s32 = FMA(x3, y, s32);
-        y = _mm512_loadu_ps(b3 + i);
+        y = LOAD(b3 + i);
         s03 = FMA(x0, y, s03), s13 = FMA(x1, y, s13), s23 = FMA(x2, y, s23), s33 = FMA(x3, y, s33);
     }
-    p = fold4(fold8(s00, s10), fold8(s20, s30));
-    q = fold4(fold8(s01, s11), fold8(s21, s31));
-    s = fold4(fold8(s02, s12), fold8(s22, s32));
-    t = fold4(fold8(s03, s13), fold8(s23, s33));
-    sum = fold2_1(p, q, s, t);
+    if (to < ld) {
+        STORE(part, s00), STORE(part + 16, s10), STORE(part + 32, s20), STORE(part + 48, s30);
+        STORE(part + 64, s01), STORE(part + 80, s11), STORE(part + 96, s21), STORE(part + 112, s31);
+        STORE(part + 128, s02), STORE(part + 144, s12), STORE(part + 160, s22);
+        STORE(part + 176, s32);
+        STORE(part + 192, s03), STORE(part + 208, s13), STORE(part + 224, s23);
+        STORE(part + 240, s33);
+        return;
+    }
+    s00 = fold4(fold8(s00, s10), fold8(s20, s30));
+    s01 = fold4(fold8(s01, s11), fold8(s21, s31));
+    s02 = fold4(fold8(s02, s12), fold8(s22, s32));
+    s03 = fold4(fold8(s03, s13), fold8(s23, s33));
+    sum = fold2_1(s00, s01, s02, s03);
     _mm_storeu_ps(out, _mm512_castps512_ps128(sum));
     _mm_storeu_ps(out + ldo, _mm512_extractf32x4_ps(sum, 1));
     _mm_storeu_ps(out + 2 * ldo, _mm512_extractf32x4_ps(sum, 2));
@@ -76,12 +105,12 @@ static inline void tile_4x1(const float *a, const float *b, int64_t ld, float *o
     __m128 even, odd;
 
     for (int64_t i = 0; i < ld; i += WNI_LANES) {
-        __m512 y = _mm512_loadu_ps(b + i);
+        __m512 y = LOAD(b + i);
 
-        s0 = FMA(_mm512_loadu_ps(a + i), y, s0);
-        s1 = FMA(_mm512_loadu_ps(a1 + i), y, s1);
-        s2 = FMA(_mm512_loadu_ps(a2 + i), y, s2);
-        s3 = FMA(_mm512_loadu_ps(a3 + i), y, s3);
+        s0 = FMA(LOAD(a + i), y, s0);
+        s1 = FMA(LOAD(a1 + i), y, s1);
+        s2 = FMA(LOAD(a2 + i), y, s2);
+        s3 = FMA(LOAD(a3 + i), y, s3);
     }
     p = fold4(fold8(s0, s1), fold8(s2, s3));
     p = fold2_1(p, p, p, p);
@@ -99,30 +128,81 @@ static inline float tile_1x1(const float *a, const float *b, int64_t ld)
     __m512 sum = _mm512_setzero_ps();
 
     for (int64_t i = 0; i < ld; i += WNI_LANES)
-        sum = FMA(_mm512_loadu_ps(a + i), _mm512_loadu_ps(b + i), sum);
+        sum = FMA(LOAD(a + i), LOAD(b + i), sum);
     return wni_tree_512(sum);
+}
+
+/* What the next tiles will read, asked for a few lines at a time between tiles. */
+typedef struct ahead {
+    const float *row; /* first of `rows` pieces of `piece` elements, `ld` apart */
+    int64_t rows, piece, ld, at;
+} ahead;
+
+static inline void fetch(ahead *h, int64_t lines)
+{
+    for (; lines > 0 && h->rows > 0; lines--) {
+        _mm_prefetch((const char *)(h->row + h->at), _MM_HINT_T0);
+        h->at += WNI_LANES;
+        if (h->at < h->piece) continue;
+        h->at = 0;
+        h->row += h->ld;
+        h->rows--;
+    }
+}
+
+/* Rows too long for a group of them in L1: m x 4 pairs, m a multiple of 4 and small, in pieces of the rows,
+ * the sums of all pairs kept in between. `more` is nonzero when 4 further b rows follow. */
+static void long_rows(const float *a, int64_t m, const float *b, int more, int64_t ld, float *out,
+                      int64_t ldo)
+{
+    float part[LONG_M * 4 * WNI_LANES] __attribute__((aligned(64)));
+    const int64_t pieces = (ld + LONG_PIECE - 1) / LONG_PIECE;
+    const int64_t piece = (ld / WNI_LANES + pieces - 1) / pieces * WNI_LANES; /* of equal length */
+    const int64_t lines = 16 * piece / WNI_LANES / m + 1;
+
+    for (int64_t from = 0; from < ld; from += piece) {
+        const int64_t to = MIN(from + piece, ld);
+        ahead next = {b + to, 4, MIN(piece, ld - to), ld, 0};
+
+        if (to == ld) next = (ahead){b + 4 * ld, more ? 4 : 0, piece, ld, 0};
+        for (int64_t i = 0; i < m; i += 4) {
+            fetch(&next, lines);
+            tile_4x4(a + i * ld, b, ld, from, to, part + i * 4 * WNI_LANES, out + i * ldo, ldo);
+        }
+    }
 }
 
 void wni_dots_avx512(const float *a, int64_t m, const float *b, int64_t n, int64_t ld, float *out,
                      int64_t ldo)
 {
-    int64_t group = GROUP_BYTES / (ld * (int64_t)sizeof(float)) / 4 * 4;
+    const int64_t m4 = m / 4 * 4, n4 = n / 4 * 4;
 
-    if (group < 4) group = 4;
-    for (int64_t g = 0; g < n; g += group) {
-        int64_t end = g + group < n ? g + group : n, i = 0, j;
+    if (ld > LONG_LD) {
+        for (int64_t i = 0; i < m4; i += LONG_M)
+            for (int64_t j = 0; j < n4; j += 4)
+                long_rows(a + i * ld, MIN(LONG_M, m4 - i), b + j * ld, j + 4 < n4, ld,
+                          out + i * ldo + j, ldo);
+    } else {
+        const int64_t group = MAX(GROUP_BYTES / (ld * (int64_t)sizeof(float)) / 4 * 4, 4);
 
-        for (; i + 4 <= m; i += 4) {
-            for (j = g; j + 4 <= end; j += 4)
-                tile_4x4(a + i * ld, b + j * ld, ld, out + i * ldo + j, ldo);
-            for (; j < end; j++)
-                tile_4x1(a + i * ld, b + j * ld, ld, out + i * ldo + j, ldo);
+        for (int64_t g = 0; g < n4; g += group) {
+            const int64_t end = MIN(g + group, n4);
+            ahead next = {b + end * ld, MIN(group, n4 - end), ld, ld, 0};
+
+            for (int64_t i = 0; i < m4; i += 4)
+                for (int64_t j = g; j < end; j += 4) {
+                    fetch(&next, 4 * ld / WNI_LANES * 4 / m4 + 1);
+                    tile_4x4(a + i * ld, b + j * ld, ld, 0, ld, NULL, out + i * ldo + j, ldo);
+                }
         }
-        for (; i < m; i++) {
-            for (j = g; j + 4 <= end; j += 4)
-                tile_4x1(b + j * ld, a + i * ld, ld, out + i * ldo + j, 1);
-            for (; j < end; j++)
-                out[i * ldo + j] = tile_1x1(a + i * ld, b + j * ld, ld);
-        }
+    }
+    for (int64_t j = n4; j < n; j++)
+        for (int64_t i = 0; i < m4; i += 4)
+            tile_4x1(a + i * ld, b + j * ld, ld, out + i * ldo + j, ldo);
+    for (int64_t i = m4; i < m; i++) {
+        for (int64_t j = 0; j < n4; j += 4)
+            tile_4x1(b + j * ld, a + i * ld, ld, out + i * ldo + j, 1);
+        for (int64_t j = n4; j < n; j++)
+            out[i * ldo + j] = tile_1x1(a + i * ld, b + j * ld, ld);
     }
 }
