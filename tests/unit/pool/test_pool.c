@@ -51,7 +51,8 @@ static void shards_read_as_one(void **state)
         ts_write_npy(paths[s], v + cut[s] * d, cut[s + 1] - cut[s], d);
     for (int mapped = 0; mapped < 2; mapped++) {
         wn_ctx *ctx = ts_ctx(2, -1);
-        void *ballast = mapped ? NULL : wni_alloc(ctx, wni_budget_left(ctx) - 400000, 1);
+        int64_t taken = mapped ? 0 : wni_budget_left(ctx);
+        wni_account(ctx, taken);
         wn_pool *pool = open_files(ctx, paths, 3, WN_L2);
 
         assert_int_equal(wn_pool_rows(pool), n);
@@ -75,7 +76,7 @@ static void shards_read_as_one(void **state)
         ts_ok(ctx, wn_pool_read_raw(ctx, pool, 0, n, got));
         assert_memory_equal(got, v, (size_t)(n * d) * 4);
         wn_pool_free(pool);
-        wni_free(ctx, ballast);
+        wni_account(ctx, -taken);
         assert_int_equal(wn_ctx_live_bytes(ctx) < 100000, 1);
         wn_ctx_free(ctx);
     }
@@ -405,12 +406,13 @@ static void any_thread_may_read(void **state)
     ts_write_npy(path, v, n, d);
     for (int mapped = 0; mapped < 2; mapped++) {
         wn_ctx *ctx = ts_ctx(8, -1);
-        void *ballast = mapped ? NULL : wni_alloc(ctx, wni_budget_left(ctx) - 100000, 1);
+        int64_t taken = mapped ? 0 : wni_budget_left(ctx);
+        wni_account(ctx, taken);
         wn_pool *pool = open_files(ctx, &path, 1, WN_L2);
         readers r = {pool, v, d};
         ts_ok(ctx, wni_parallel(ctx, n - 3, 7, read_range, &r));
         wn_pool_free(pool);
-        wni_free(ctx, ballast);
+        wni_account(ctx, -taken);
         wn_ctx_free(ctx);
     }
     free(v);
@@ -425,7 +427,7 @@ static void many_shards(void **state)
     const char *pattern = strcpy(kept, ts_path("m_*.npy"));
     float *v = ts_normal(FILES * 2, 3, 4), got[FILES * 2 * 3];
     wn_ctx *ctx = ts_ctx(2, -1);
-    void *ballast;
+    int64_t taken;
     wn_pool *pool;
 
     (void)state;
@@ -433,7 +435,8 @@ static void many_shards(void **state)
         snprintf(names[i], sizeof names[i], "m_%03d.npy", i);
         ts_write_npy(ts_path(names[i]), v + i * 6, 2, 3);
     }
-    ballast = wni_alloc(ctx, wni_budget_left(ctx) - 5000, 1);
+    taken = wni_budget_left(ctx);
+    wni_account(ctx, taken);
     pool = open_files(ctx, &pattern, 1, WN_L2);
     ts_ok(ctx, wn_pool_read(ctx, pool, 0, FILES * 2, got, 3));
     assert_memory_equal(got, v, sizeof got);
@@ -443,7 +446,7 @@ static void many_shards(void **state)
     assert_int_equal(wn_pool_read(ctx, pool, 560, 1, got, 3), WN_E_IO);
     assert_non_null(strstr(wn_ctx_error(ctx), "m_280.npy: was replaced"));
     wn_pool_free(pool);
-    wni_free(ctx, ballast);
+    wni_account(ctx, -taken);
     wn_ctx_free(ctx);
     free(v);
 }
@@ -453,17 +456,18 @@ static void a_file_that_shrinks_is_an_error(void **state)
     const char *path = ts_path("shrink.npy");
     float *v = ts_normal(1000, 16, 3), got[16];
     wn_ctx *ctx = ts_ctx(1, -1);
-    void *ballast = wni_alloc(ctx, wni_budget_left(ctx) - 1000, 1);
+    int64_t taken = wni_budget_left(ctx);
     wn_pool *pool;
 
     (void)state;
+    wni_account(ctx, taken);
     ts_write_npy(path, v, 1000, 16);
     pool = open_files(ctx, &path, 1, WN_L2);
     ts_write_npy(path, v, 10, 16); /* the same file, cut */
     assert_int_equal(wn_pool_read(ctx, pool, 900, 1, got, 16), WN_E_IO);
     assert_non_null(strstr(wn_ctx_error(ctx), "shrank"));
     wn_pool_free(pool);
-    wni_free(ctx, ballast);
+    wni_account(ctx, -taken);
     wn_ctx_free(ctx);
     free(v);
 }
