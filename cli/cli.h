@@ -141,6 +141,7 @@ typedef struct cli_progress {
     bool line_open;         /* an updating line stands on the terminal */
     char stage[96];
     int64_t next; /* off a terminal: count of the next line */
+    int64_t last_done;
     double stage_began_sec, last_sec;
 } cli_progress;
 

@@ -121,8 +121,13 @@ static void print_state(cli_progress *progress, int64_t done, int64_t total, dou
     if (total > 0) fprintf(stderr, "  %d%%", (int)(100.0 * (double)done / (double)total));
     if (progress->terminal && total <= 0) fprintf(stderr, "  %s", cli_count_text(done, a));
     if (rate > 0) fprintf(stderr, "  %s", rate_text(rate, a));
-    if (rate > 0 && total > done)
-        fprintf(stderr, "  %s left", cli_seconds_text((double)(total - done) / rate, a));
+    if (rate > 0 && total > done) {
+        double left = (double)(total - done) / rate;
+        if (left < 60)
+            fprintf(stderr, "  %d s left", (int)(left + 1));
+        else
+            fprintf(stderr, "  %s left", cli_seconds_text(left, a));
+    }
     if (!progress->terminal) fputc('\n', stderr);
 }
 
@@ -133,11 +138,13 @@ void cli_progress_update(void *user, const char *stage, int64_t done, int64_t to
 
     if (progress->quiet) return;
     now = cli_now_sec();
-    if (strncmp(progress->stage, stage, sizeof progress->stage - 1) != 0) {
+    if (strncmp(progress->stage, stage, sizeof progress->stage - 1) != 0 ||
+        done < progress->last_done) { /* a stage may come again */
         snprintf(progress->stage, sizeof progress->stage, "%s", stage);
         progress->stage_began_sec = now;
         progress->next = 1;
     }
+    progress->last_done = done;
     if (progress->terminal) {
         if (progress->line_open && now - progress->last_sec < TERMINAL_SEC && done < total) return;
     } else {

@@ -4,7 +4,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli.h"
 
@@ -169,15 +169,17 @@ int cli_run_job(cli_args *args)
 
 /* ---- replay ----------------------------------------------------------------------------------- */
 
-/* The manifest of a path that may also be the output folder itself; free() it. */
+/* The manifest of a path that may also be the output itself, a folder or a file; free() it. */
 static char *manifest_path(const char *path)
 {
-    struct stat info;
+    static const char *const ends[] = {"/manifest.json", ".manifest.json", ""};
     size_t bytes = strlen(path) + sizeof "/manifest.json";
     char *out = cli_grow(NULL, bytes, 1);
 
-    snprintf(out, bytes, "%s%s", path,
-             stat(path, &info) == 0 && S_ISDIR(info.st_mode) ? "/manifest.json" : "");
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        snprintf(out, bytes, "%s%s", path, ends[i]);
+        if (access(out, F_OK) == 0) break;
+    }
     return out;
 }
 

@@ -26,7 +26,8 @@ WN_API void wn_table_options_init(wn_table_options *options);
 /* Reads text files into a new SQLite database at `db_path` (":memory:" allowed), one table `rows`
  * with `_row` INTEGER PRIMARY KEY from 0 and one typed column per field, first-seen order.
  * Format by name: .jsonl .ndjson .csv .tsv, each also with .gz or .zst. Patterns expand as in
- * wn_pool_open. Nested JSON values are kept as JSON text. Streamed: memory does not grow with rows.
+ * wn_pool_open. Nested JSON values are kept as JSON text; true and false are 1 and 0. Blank lines carry
+ * no row. Read twice (columns and types, then rows) and streamed: memory does not grow with rows.
  * Errors: WN_E_DATA with file and line: broken JSON, a row of another length, text that is not
  * UTF-8, a missing text field, an id that repeats, an unknown column (nearest name offered). */
 WN_API wn_status wn_table_build(wn_ctx *ctx, const char *const *paths, int32_t n_paths,

@@ -128,7 +128,7 @@ done:
     return st;
 }
 
-static wn_status record(wni_run *run, const wn_dedup *dedup)
+static wn_status record(wni_run *run, const wn_dedup *dedup, wn_why_rule rule)
 {
     const wn_dedup_report *r = &dedup->report;
     wn_status st;
@@ -136,14 +136,16 @@ static wn_status record(wni_run *run, const wn_dedup *dedup)
     WNI_TRY(wni_record_int(run, "rows", dedup->n));
     WNI_TRY(wni_record_int(run, "kept", dedup->kept));
     WNI_TRY(wni_record_int(run, "removed", dedup->n - dedup->kept));
-    WNI_TRY(wni_record_int(run, "pairs_compared", r->pairs_compared));
-    WNI_TRY(wni_record_int(run, "blocks", r->blocks));
+    if (rule == WN_WHY_NEAR_DUPLICATE) {
+        WNI_TRY(wni_record_int(run, "pairs_compared", r->pairs_compared));
+        WNI_TRY(wni_record_int(run, "blocks", r->blocks));
+    }
     if (r->recall_sample > 0) {
         WNI_TRY(wni_record_int(run, "recall_sample", r->recall_sample));
         WNI_TRY(wni_record_int(run, "recall_duplicates", r->recall_duplicates));
         WNI_TRY(wni_record_real(run, "recall", r->recall));
     }
-    if (dedup->kept < dedup->n)
+    if (rule == WN_WHY_NEAR_DUPLICATE && dedup->kept < dedup->n)
         WNI_TRY(wni_record_real(run, "worst_similarity", r->worst_similarity));
     if (r->zero_rows > 0) {
         WNI_TRY(wni_record_int(run, "zero_rows", r->zero_rows));
@@ -183,7 +185,7 @@ static wn_status family_run(wni_run *run)
     WNI_TRY(run_fitting(run->ctx, run->method, &in, run->params, &run->estimate, &dedup));
     WNI_TRY(write_rows(run, dedup));
     WNI_TRY(write_why(run, dedup, rule));
-    WNI_TRY(record(run, dedup));
+    WNI_TRY(record(run, dedup, rule));
 done:
     wn_dedup_free(dedup);
     return st;
@@ -195,7 +197,7 @@ static const wn_family_input inputs[] = {
 const wn_family wni_family_dedup = {
     .name = "dedup",
     .summary = "find rows that repeat an earlier row",
-    .default_method = "exact",
+    .default_method = "semantic",
     .inputs = inputs,
     .n_inputs = 1,
     .run = (const void *)family_run,

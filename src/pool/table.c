@@ -164,11 +164,11 @@ static wn_status read_files(wn_table *t)
     int32_t i = 0;
 
     if (sqlite3_prepare_v2(t->db,
-                           "SELECT path, first_row, count(*) OVER () FROM _files ORDER BY file", -1,
+                           "SELECT name, first_row, count(*) OVER () FROM _files ORDER BY file", -1,
                            &s, NULL))
         return not_a_table(t, sqlite3_errmsg(t->db));
     while (sqlite3_step(s) == SQLITE_ROW) {
-        const char *path = (const char *)sqlite3_column_text(s, 0);
+        const char *name = (const char *)sqlite3_column_text(s, 0);
 
         if (!t->file) {
             t->files = sqlite3_column_int(s, 2);
@@ -176,7 +176,7 @@ static wn_status read_files(wn_table *t)
             WNI_NEW0(t->ctx, t->first_row, t->files);
         }
         t->first_row[i] = sqlite3_column_int64(s, 1);
-        if (!(t->file[i++] = wni_strdup(t->ctx, path ? path : "?"))) {
+        if (!(t->file[i++] = wni_strdup(t->ctx, name ? name : "?"))) {
             st = WN_E_NOMEM;
             break;
         }

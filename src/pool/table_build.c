@@ -336,6 +336,14 @@ done:
 
 /* ---- meta -------------------------------------------------------------------------------------- */
 
+/* Without folders, so that the bytes of the table depend on what the files hold, not on where they lie. */
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
 static wn_status write_meta(builder *b)
 {
     sqlite3_stmt *s = NULL;
@@ -345,12 +353,12 @@ static wn_status write_meta(builder *b)
     WNI_TRY(
         wni_sql_run(b->ctx, b->db, b->db_path,
                     "CREATE TABLE _meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
-                    "CREATE TABLE _files(file INTEGER PRIMARY KEY, path TEXT, first_row INTEGER, "
+                    "CREATE TABLE _files(file INTEGER PRIMARY KEY, name TEXT, first_row INTEGER, "
                     "rows INTEGER)"));
     rc = sqlite3_prepare_v2(b->db, "INSERT INTO _files VALUES(?,?,?,?)", -1, &s, NULL);
     for (int32_t i = 0; i < b->n_paths && rc == SQLITE_OK; i++) {
         sqlite3_bind_int(s, 1, i);
-        sqlite3_bind_text(s, 2, b->paths[i], -1, SQLITE_STATIC);
+        sqlite3_bind_text(s, 2, base_name(b->paths[i]), -1, SQLITE_STATIC);
         sqlite3_bind_int64(s, 3, b->first[i]);
         sqlite3_bind_int64(s, 4, b->first[i + 1] - b->first[i]);
         rc = sqlite3_step(s) == SQLITE_DONE ? sqlite3_reset(s) : SQLITE_ERROR;

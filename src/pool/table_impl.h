@@ -76,7 +76,7 @@ struct wn_table {
     int32_t columns, id; /* id: column, -1 = none */
     char **name, **type;
     int32_t files;
-    char **file;        /* (files) paths of the text files */
+    char **file;        /* (files) names of the text files, without folders */
     int64_t *first_row; /* (files) */
     sqlite3_stmt *cell; /* of wn_table_text, for column `cell_column` */
     int32_t cell_column;

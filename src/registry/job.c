@@ -124,10 +124,16 @@ wn_status wn_job_set(wn_job *job, const char *name, const char *value)
 {
     int option = 0;
 
-    if (has_param(job->method, name))
-        return wn_params_set(job->ctx, job->method, job->params, name, value);
     while (option < WNI_OPT_COUNT && strcmp(wni_option_names[option], name) != 0)
         option++;
+    if (has_param(job->method, name)) {
+        char text[256];
+        wn_status st = wn_params_set(job->ctx, job->method, job->params, name, value);
+        if (st != WN_OK || option == WNI_OPT_COUNT) return st;
+        /* One word for both: curate's dim is the width of vectors made from text, or of a raw file. */
+        wn_params_text(job->method, job->params, name, text, sizeof text);
+        return replace_text(job->ctx, &job->option[option], text);
+    }
     if (option == WNI_OPT_COUNT) {
         const char *names[256];
         int32_t n = 0;
@@ -294,7 +300,9 @@ static wn_status open_vectors(wn_job *job, wni_run *run)
     wn_pool_options_init(&opt);
     if (job->option[WNI_OPT_METRIC]) opt.metric = wn_metric_from_name(job->option[WNI_OPT_METRIC]);
     if (job->option[WNI_OPT_DTYPE]) opt.dtype = wn_dtype_from_name(job->option[WNI_OPT_DTYPE]);
-    if (job->option[WNI_OPT_DIM]) opt.dim = strtoll(job->option[WNI_OPT_DIM], NULL, 10);
+    /* Where dim is a parameter too, only --dtype says that it is about a raw file. */
+    if (job->option[WNI_OPT_DIM] && (job->option[WNI_OPT_DTYPE] || !has_param(job->method, "dim")))
+        opt.dim = strtoll(job->option[WNI_OPT_DIM], NULL, 10);
     if (job->option[WNI_OPT_ROWS]) opt.rows = strtoll(job->option[WNI_OPT_ROWS], NULL, 10);
     opt.member = job->option[WNI_OPT_MEMBER];
     return wn_pool_open(job->ctx, run->pool_paths, run->n_pool_paths, &opt, &run->pool);

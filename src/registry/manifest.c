@@ -317,6 +317,11 @@ wn_status wn_job_load(wn_ctx *ctx, const char *path, wn_job **out)
     }
     WNI_TRY(wn_job_new(ctx, family, method, &job));
     WNI_TRY(set_all(job, json_object_get(m, "params")));
+    for (int i = 0; i < WNI_OPT_COUNT;
+         i++) { /* "params" has the defaults too; they are no options */
+        wni_free(ctx, job->option[i]);
+        job->option[i] = NULL;
+    }
     WNI_TRY(set_all(job, json_object_get(m, "options")));
     WNI_TRY(read_inputs(job, json_object_get(m, "inputs")));
     job->replayed = m;
