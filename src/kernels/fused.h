@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A fused multiply-add in plain double arithmetic, for one element and for short vectors, which compilers
- * turn into what any processor has: much faster than a call of fmaf() per element where there is no such instruction.
+ * A fused multiply-add in plain double arithmetic, for one element and for two at a time, which compilers
+ * turn into what any processor has: faster than a call of fmaf() per element where it is no instruction.
  *
  * The product of two floats is exact in double. The sum is rounded to odd in double (the error of the
- * addition is known exactly), after which rounding to float gives what one rounding would have: boldo2008.
+ * addition is known exactly); rounding that to float gives what one rounding would have (Boldo and
+ * Melquiond, 2008).
  */
 #ifndef WNI_FUSED_H
 #define WNI_FUSED_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Tiles of 2 a rows x 2 b rows: two accumulators per pair, 8 in all, enough to hide the latency of the
- * fused multiply-add. A group of b rows stays in L1 while the a rows stream past it.
+ * Tiles of 3 a rows x 4 b rows. 16 registers cannot hold both halves of the 16 lanes of so many sums, so the
+ * rows are passed twice: lanes 0..7 first, then lanes 8..15. A group of b rows stays in L1 meanwhile.
  */
 #include <immintrin.h>
 
@@ -10,6 +10,10 @@
 
 #define GROUP_BYTES 16384
 
+#define MIN(x, y) ((x) < (y) ? (x) : (y))
+#define MAX(x, y) ((x) > (y) ? (x) : (y))
+
+#define LOAD(p)      _mm256_loadu_ps(p)
 #define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
 
 /* Lanes l + 4 of two sums that have l + 8 behind them. */
@@ -18,31 +22,66 @@ static inline __m256 fold4(__m256 v, __m256 w)
     return _mm256_add_ps(_mm256_permute2f128_ps(v, w, 0x20), _mm256_permute2f128_ps(v, w, 0x31));
 }
 
-static inline void tile_2x2(const float *a, const float *b, int64_t ld, float *out, int64_t ldo)
+/* From l + 4 on: the four sums of one a row, in the order of the b rows. */
+static inline __m128 fold4_2_1(__m256 s0, __m256 s1, __m256 s2, __m256 s3)
 {
-    const float *a1 = a + ld, *b1 = b + ld;
-    __m256 low00 = _mm256_setzero_ps(), low01 = low00, low10 = low00, low11 = low00;
-    __m256 high00 = low00, high01 = low00, high10 = low00, high11 = low00;
-    __m256 p, q, sum;
+    __m256 p = fold4(s0, s1), q = fold4(s2, s3), sum;
 
-    for (int64_t i = 0; i < ld; i += WNI_LANES) {
-        __m256 x0 = _mm256_loadu_ps(a + i), x1 = _mm256_loadu_ps(a1 + i);
-        __m256 y0 = _mm256_loadu_ps(b + i), y1 = _mm256_loadu_ps(b1 + i);
-
-        low00 = FMA(x0, y0, low00), low01 = FMA(x0, y1, low01);
-        low10 = FMA(x1, y0, low10), low11 = FMA(x1, y1, low11);
-        x0 = _mm256_loadu_ps(a + i + 8), x1 = _mm256_loadu_ps(a1 + i + 8);
-        y0 = _mm256_loadu_ps(b + i + 8), y1 = _mm256_loadu_ps(b1 + i + 8);
-        high00 = FMA(x0, y0, high00), high01 = FMA(x0, y1, high01);
-        high10 = FMA(x1, y0, high10), high11 = FMA(x1, y1, high11);
-    }
-    /* The lower half of p, q and sum belongs to a row 0, the upper to row 1. */
-    p = fold4(_mm256_add_ps(low00, high00), _mm256_add_ps(low10, high10));
-    q = fold4(_mm256_add_ps(low01, high01), _mm256_add_ps(low11, high11));
     sum = _mm256_add_ps(_mm256_shuffle_ps(p, q, 0x44), _mm256_shuffle_ps(p, q, 0xee));
     sum = _mm256_add_ps(_mm256_shuffle_ps(sum, sum, 0x88), _mm256_shuffle_ps(sum, sum, 0xdd));
-    _mm_storel_pi((__m64 *)(void *)out, _mm256_castps256_ps128(sum));
-    _mm_storel_pi((__m64 *)(void *)(out + ldo), _mm256_extractf128_ps(sum, 1));
+    return _mm_unpacklo_ps(_mm256_castps256_ps128(sum), _mm256_extractf128_ps(sum, 1));
+}
+
+/* s[4 * r + c] = half of the lanes of a row r and b row c; `a` and `b` point at that half. */
+static inline void half_3x4(const float *a, const float *b, int64_t ld, __m256 s[12])
+{
+    const float *a1 = a + ld, *a2 = a1 + ld, *b1 = b + ld, *b2 = b1 + ld, *b3 = b2 + ld;
+    __m256 s00 = _mm256_setzero_ps(), s01 = s00, s02 = s00, s03 = s00;
+    __m256 s10 = s00, s11 = s00, s12 = s00, s13 = s00, s20 = s00, s21 = s00, s22 = s00, s23 = s00;
+
+    for (int64_t i = 0; i < ld; i += WNI_LANES) {
+        __m256 x0 = LOAD(a + i), x1 = LOAD(a1 + i), x2 = LOAD(a2 + i), y = LOAD(b + i);
+
+        s00 = FMA(x0, y, s00), s10 = FMA(x1, y, s10), s20 = FMA(x2, y, s20);
+        y = LOAD(b1 + i);
+        s01 = FMA(x0, y, s01), s11 = FMA(x1, y, s11), s21 = FMA(x2, y, s21);
+        y = LOAD(b2 + i);
+        s02 = FMA(x0, y, s02), s12 = FMA(x1, y, s12), s22 = FMA(x2, y, s22);
+        y = LOAD(b3 + i);
+        s03 = FMA(x0, y, s03), s13 = FMA(x1, y, s13), s23 = FMA(x2, y, s23);
+    }
+    s[0] = s00, s[1] = s01, s[2] = s02, s[3] = s03, s[4] = s10, s[5] = s11;
+    s[6] = s12, s[7] = s13, s[8] = s20, s[9] = s21, s[10] = s22, s[11] = s23;
+}
+
+static inline void tile_3x4(const float *a, const float *b, int64_t ld, float *out, int64_t ldo)
+{
+    __m256 low[12], s[12];
+
+    half_3x4(a, b, ld, low);
+    half_3x4(a + 8, b + 8, ld, s);
+    for (int t = 0; t < 12; t++)
+        s[t] = _mm256_add_ps(low[t], s[t]);
+    for (int r = 0; r < 3; r++)
+        _mm_storeu_ps(out + r * ldo, fold4_2_1(s[4 * r], s[4 * r + 1], s[4 * r + 2], s[4 * r + 3]));
+}
+
+static inline void tile_1x4(const float *a, const float *b, int64_t ld, float *out)
+{
+    const float *b1 = b + ld, *b2 = b1 + ld, *b3 = b2 + ld;
+    __m256 low0 = _mm256_setzero_ps(), low1 = low0, low2 = low0, low3 = low0;
+    __m256 high0 = low0, high1 = low0, high2 = low0, high3 = low0;
+
+    for (int64_t i = 0; i < ld; i += WNI_LANES) {
+        __m256 x = LOAD(a + i), y = LOAD(a + i + 8);
+
+        low0 = FMA(x, LOAD(b + i), low0), high0 = FMA(y, LOAD(b + i + 8), high0);
+        low1 = FMA(x, LOAD(b1 + i), low1), high1 = FMA(y, LOAD(b1 + i + 8), high1);
+        low2 = FMA(x, LOAD(b2 + i), low2), high2 = FMA(y, LOAD(b2 + i + 8), high2);
+        low3 = FMA(x, LOAD(b3 + i), low3), high3 = FMA(y, LOAD(b3 + i + 8), high3);
+    }
+    _mm_storeu_ps(out, fold4_2_1(_mm256_add_ps(low0, high0), _mm256_add_ps(low1, high1),
+                                 _mm256_add_ps(low2, high2), _mm256_add_ps(low3, high3)));
 }
 
 static inline float tile_1x1(const float *a, const float *b, int64_t ld)
@@ -50,8 +89,8 @@ static inline float tile_1x1(const float *a, const float *b, int64_t ld)
     __m256 low = _mm256_setzero_ps(), high = low;
 
     for (int64_t i = 0; i < ld; i += WNI_LANES) {
-        low = FMA(_mm256_loadu_ps(a + i), _mm256_loadu_ps(b + i), low);
-        high = FMA(_mm256_loadu_ps(a + i + 8), _mm256_loadu_ps(b + i + 8), high);
+        low = FMA(LOAD(a + i), LOAD(b + i), low);
+        high = FMA(LOAD(a + i + 8), LOAD(b + i + 8), high);
     }
     return wni_tree_256(_mm256_add_ps(low, high));
 }
@@ -59,22 +98,20 @@ static inline float tile_1x1(const float *a, const float *b, int64_t ld)
 void wni_dots_avx2(const float *a, int64_t m, const float *b, int64_t n, int64_t ld, float *out,
                    int64_t ldo)
 {
-    int64_t group = GROUP_BYTES / (ld * (int64_t)sizeof(float)) / 2 * 2;
+    const int64_t group = MAX(GROUP_BYTES / (ld * (int64_t)sizeof(float)) / 4 * 4, 4);
+    const int64_t m3 = m / 3 * 3, n4 = n / 4 * 4;
 
-    if (group < 2) group = 2;
-    for (int64_t g = 0; g < n; g += group) {
-        int64_t end = g + group < n ? g + group : n, i = 0, j;
+    for (int64_t g = 0; g < n4; g += group) {
+        const int64_t end = MIN(g + group, n4);
 
-        for (; i + 2 <= m; i += 2) {
-            for (j = g; j + 2 <= end; j += 2)
-                tile_2x2(a + i * ld, b + j * ld, ld, out + i * ldo + j, ldo);
-            for (; j < end; j++) {
-                out[i * ldo + j] = tile_1x1(a + i * ld, b + j * ld, ld);
-                out[(i + 1) * ldo + j] = tile_1x1(a + (i + 1) * ld, b + j * ld, ld);
-            }
-        }
-        for (; i < m; i++)
-            for (j = g; j < end; j++)
-                out[i * ldo + j] = tile_1x1(a + i * ld, b + j * ld, ld);
+        for (int64_t i = 0; i < m3; i += 3)
+            for (int64_t j = g; j < end; j += 4)
+                tile_3x4(a + i * ld, b + j * ld, ld, out + i * ldo + j, ldo);
+        for (int64_t i = m3; i < m; i++)
+            for (int64_t j = g; j < end; j += 4)
+                tile_1x4(a + i * ld, b + j * ld, ld, out + i * ldo + j);
     }
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t j = n4; j < n; j++)
+            out[i * ldo + j] = tile_1x1(a + i * ld, b + j * ld, ld);
 }
