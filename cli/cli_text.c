@@ -149,6 +149,16 @@ static void value_text(const json_t *value, char *buf, size_t bytes)
     case JSON_FALSE:
         snprintf(buf, bytes, "no");
         break;
+    case JSON_ARRAY:
+        if (json_array_size(value) == 2 && json_is_integer(json_array_get(value, 0)) &&
+            json_is_integer(json_array_get(value, 1))) { /* before and after */
+            char after[32];
+            snprintf(buf, bytes, "%10s -> %s",
+                     cli_count_text((int64_t)json_integer_value(json_array_get(value, 0)), count),
+                     cli_count_text((int64_t)json_integer_value(json_array_get(value, 1)), after));
+            break;
+        }
+        /* fall through */
     default: {
         char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
         snprintf(buf, bytes, "%s", text ? text : "");

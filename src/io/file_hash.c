@@ -155,3 +155,16 @@ wn_status wni_path_hash(wn_ctx *ctx, const char *path, int64_t *bytes, uint64_t 
     st = wni_file_hash(ctx, path, bytes, hash);
     return st == WN_OK && fn ? fn(user, path, *bytes, *hash) : st;
 }
+
+wn_status wni_input_hash(wn_ctx *ctx, const char *path, int64_t *bytes, uint64_t *hash)
+{
+    char plain[4096];
+    const char *colon = strrchr(path, ':');
+
+    if (!wni_path_exists(path) && colon && (size_t)(colon - path) < sizeof plain) {
+        memcpy(plain, path, (size_t)(colon - path));
+        plain[colon - path] = 0;
+        path = plain;
+    }
+    return wni_path_hash(ctx, path, bytes, hash, NULL, NULL);
+}

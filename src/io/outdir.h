@@ -66,6 +66,8 @@ wn_status wni_file_hash(wn_ctx *ctx, const char *path, int64_t *bytes, uint64_t 
 typedef wn_status (*wni_hash_fn)(void *user, const char *name, int64_t bytes, uint64_t hash);
 wn_status wni_path_hash(wn_ctx *ctx, const char *path, int64_t *bytes, uint64_t *hash,
                         wni_hash_fn fn, void *user);
+/* The same of an input as a user names it: of FILE:MEMBER the file. */
+wn_status wni_input_hash(wn_ctx *ctx, const char *path, int64_t *bytes, uint64_t *hash);
 
 /* Expands patterns (* ? [) to existing files, sorted as strings; a plain path must exist. paths is a
  * NULL-ended array of strings, freed by wni_paths_free. WN_E_DATA names what matched nothing. */

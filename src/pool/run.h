@@ -49,9 +49,4 @@ wn_status wni_record_change(wni_run *run, const char *key, const char *name, int
 wn_status wni_record_warn(wni_run *run, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Writes the folder form of a tree below `prefix`, "" or "clusters/". Made in src/cluster; it stands here
- * because families share no other private header. */
-struct wn_tree;
-wn_status wni_tree_write(wni_out *out, const char *prefix, const struct wn_tree *tree);
-
 #endif

@@ -81,27 +81,13 @@ static json_t *options_json(const wn_job *job)
     return options;
 }
 
-/* A container's array is named FILE:MEMBER; the file is what is hashed. */
-static wn_status hash_input(wn_ctx *ctx, const char *path, int64_t *bytes, uint64_t *hash)
-{
-    char plain[4096];
-    const char *colon = strrchr(path, ':');
-
-    if (!wni_path_exists(path) && colon && (size_t)(colon - path) < sizeof plain) {
-        memcpy(plain, path, (size_t)(colon - path));
-        plain[colon - path] = 0;
-        path = plain;
-    }
-    return wni_path_hash(ctx, path, bytes, hash, NULL, NULL);
-}
-
 static wn_status add_input(wn_ctx *ctx, json_t *inputs, const char *name, const char *path,
                            const char *cwd)
 {
     char hex[17], absolute[8192];
     int64_t bytes;
     uint64_t hash;
-    wn_status st = hash_input(ctx, path, &bytes, &hash);
+    wn_status st = wni_input_hash(ctx, path, &bytes, &hash);
     json_t *input;
 
     if (st != WN_OK) return st;
@@ -284,7 +270,7 @@ wn_status wni_manifest_check_inputs(wn_job *job)
         wn_status st;
 
         if (in->bytes < 0) continue;
-        if ((st = hash_input(job->ctx, in->path, &bytes, &hash)) != WN_OK) return st;
+        if ((st = wni_input_hash(job->ctx, in->path, &bytes, &hash)) != WN_OK) return st;
         if (bytes != in->bytes || hash != in->hash)
             return wni_fail(job->ctx, WN_E_DATA,
                             "%s: found %lld bytes with hash %016llx, the manifest says %lld with "

@@ -71,7 +71,7 @@ static const char *const style[] = {
     "td:last-child,th:last-child{padding-right:0}tr.default td{color:var(--soft)}\n",
     ".cats td{padding-top:5px;padding-bottom:5px;vertical-align:middle}.cats "
     "td:first-child{overflow-wrap:normal}.cats td.b{width:44%}"
-    "svg.twin{height:16px}\n",
+    "table.pairs{table-layout:fixed}svg.twin{height:16px}\n",
     "ul.warn{margin:0;padding:0;list-style:none}ul.warn li{border-left:3px solid var(--drop);"
     "padding:2px 0 2px 14px;margin-bottom:10px}\n",
     "code,.mono{font:13.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,\"DejaVu Sans "
@@ -142,9 +142,14 @@ static void flow(wni_str *s, const wni_report *r)
 
 static void duplicates(wni_str *s, const wni_report *r)
 {
+    int texts = (r->n_most_similar > 0 && r->most_similar[0].dropped.text) ||
+                (r->n_exact > 0 && r->exact[0].dropped.text);
+
     if (r->exact_duplicates + r->near_duplicates <= 0) return;
     section(s, "What was dropped, and why",
-            "Every dropped row has one row that stands for it. Words that differ are marked.");
+            texts
+                ? "Every dropped row has one row that stands for it. Words that differ are marked."
+                : "Every dropped row has one row that stands for it.");
     if (r->similarity_bins > 0 && r->near_duplicates > 0) {
         wni_str_add(s, "<h3>How similar the near duplicates were</h3>\n");
         wni_svg_histogram(s, r->similarity_counts, r->similarity_bins, r->similarity_low);
@@ -168,9 +173,9 @@ static void levels(wni_str *s, const wni_report *r)
 
     if (r->n_levels <= 0) return;
     section(s, "Clusters, before and after",
-            "Clusters of each level, from the largest to the smallest. A balanced sample takes "
-            "about as much from each until it is exhausted, so the coloured shape is flatter than "
-            "the grey one.");
+            "From the largest cluster to the smallest. The budget flows from the coarsest level "
+            "down: every cluster there gets the same until it is exhausted, and shares its part "
+            "among its own clusters in the same way.");
     wni_str_add(s, "<p class=\"key\"><span><i class=\"b\"></i>rows before the selection</span>"
                    "<span><i class=\"a\"></i>rows selected</span></p>\n");
     for (int32_t i = 0; i < r->n_levels; i++) {
