@@ -56,28 +56,28 @@ static wn_status check_input(wn_ctx *ctx, const wn_method *method, const wn_dedu
     return ops->estimate(ctx, in, params, estimate);
 }
 
-/* The method on a pool that is known to be sound. */
-static wn_status run_fitting(wn_ctx *ctx, const wn_method *method, const wn_dedup_input *in,
-                             const void *params, const wn_estimate *estimate, wn_dedup **out)
+/* Refuses at once what would not fit. */
+static wn_status check_budget(wn_ctx *ctx, const wn_method *method, const wn_estimate *estimate)
 {
-    const wn_dedup_ops *ops = method->ops;
     char what[64] = "dedup ";
 
     strncat(what, method->name, sizeof what - 16);
-    wn_status st = wni_budget_need(ctx, estimate->peak_bytes, what);
-    return st == WN_OK ? ops->run(ctx, in, params, out) : st;
+    return wni_budget_need(ctx, estimate->peak_bytes, what);
 }
 
 wn_status wn_dedup_run(wn_ctx *ctx, const wn_method *method, const wn_dedup_input *in,
                        const void *params, wn_dedup **out)
 {
+    const wn_dedup_ops *ops;
     wn_estimate estimate;
     wn_status st;
 
     *out = NULL;
     WNI_TRY(check_input(ctx, method, in, &estimate, params));
+    WNI_TRY(check_budget(ctx, method, &estimate));
     WNI_TRY(wn_pool_check(ctx, in->pool, 1, NULL));
-    WNI_TRY(run_fitting(ctx, method, in, params, &estimate, out));
+    ops = method->ops;
+    WNI_TRY(ops->run(ctx, in, params, out));
 done:
     return st;
 }
@@ -170,6 +170,7 @@ done:
 
 static wn_status family_run(wni_run *run)
 {
+    const wn_dedup_ops *ops;
     wn_dedup_input in = {.struct_size = sizeof in, .pool = run->pool};
     wn_why_rule rule =
         strcmp(run->method->name, "exact") == 0 ? WN_WHY_EXACT_DUPLICATE : WN_WHY_NEAR_DUPLICATE;
@@ -182,7 +183,9 @@ static wn_status family_run(wni_run *run)
     run->estimate.peak_bytes = wni_max(
         run->estimate.peak_bytes, n * (int64_t)(sizeof(wn_why) + sizeof(int64_t) + sizeof(float)));
     if (run->plan) goto done;
-    WNI_TRY(run_fitting(run->ctx, run->method, &in, run->params, &run->estimate, &dedup));
+    WNI_TRY(check_budget(run->ctx, run->method, &run->estimate));
+    ops = run->method->ops;
+    WNI_TRY(ops->run(run->ctx, &in, run->params, &dedup));
     WNI_TRY(write_rows(run, dedup));
     WNI_TRY(write_why(run, dedup, rule));
     WNI_TRY(record(run, dedup, rule));

@@ -87,20 +87,31 @@ typedef struct blocks {
     int64_t *order;        /* (n) rows by block, ascending in each */
 } blocks;
 
+/* The k-means that makes k blocks. */
+static wn_status blocking_params(wn_ctx *ctx, int64_t k, uint64_t seed,
+                                 const wn_cluster_ops **kmeans, wn_kmeans_params *p)
+{
+    const wn_method *method = wn_method_find("cluster", "kmeans");
+
+    if (!method || method->params_bytes != sizeof *p)
+        return wni_fail(ctx, WN_E_INTERNAL, "dedup semantic: cluster kmeans is not in this build");
+    wn_params_init(method, p);
+    p->k = k;
+    p->seed = seed;
+    p->max_iter = BLOCKING_ITER;
+    *kmeans = method->ops;
+    return WN_OK;
+}
+
 static wn_status make_blocks(wn_ctx *ctx, const wn_pool *pool, int64_t k, uint64_t seed, blocks *b)
 {
-    const wn_method *kmeans = wn_method_find("cluster", "kmeans");
     wn_cluster_input in = {.struct_size = sizeof in, .pool = pool};
     int64_t n = wn_pool_rows(pool);
+    const wn_cluster_ops *kmeans = NULL;
     wn_kmeans_params p;
     wn_status st;
 
-    if (!kmeans || kmeans->params_bytes != sizeof p)
-        return wni_fail(ctx, WN_E_INTERNAL, "dedup semantic: cluster kmeans is not in this build");
-    wn_params_init(kmeans, &p);
-    p.k = k;
-    p.seed = seed;
-    p.max_iter = BLOCKING_ITER;
+    WNI_TRY(blocking_params(ctx, k, seed, &kmeans, &p));
     WNI_TRY(wn_kmeans(ctx, &in, &p, &b->tree));
     b->k = k;
     b->labels = b->tree->level[0]->labels;
@@ -288,7 +299,7 @@ done:
 static wn_status semantic_estimate(wn_ctx *ctx, const wn_dedup_input *in, const void *params,
                                    wn_estimate *out)
 {
-    int64_t n = wn_pool_rows(in->pool), d = wn_pool_dim(in->pool), k;
+    int64_t n = wn_pool_rows(in->pool), d = wn_pool_dim(in->pool), k, held = 0;
     double row_bytes = (double)d * (double)wn_dtype_bytes(wn_pool_dtype(in->pool));
     double share, block = 8192;
     wn_dedup_semantic_params p;
@@ -298,15 +309,19 @@ static wn_status semantic_estimate(wn_ctx *ctx, const wn_dedup_input *in, const 
     k = wni_max(wni_min(block_count(&p, n), n), 1);
     share = (double)n / (double)k;
     *out = (wn_estimate){0};
-    /* Result, partners, kept rows, rows with a direction; blocks: labels, order, k-means' own. */
-    out->peak_bytes = n * (12 + 12 + 8 + 8) + wni_simjoin_bytes(ctx, n, d) +
-                      wni_min(n, 8192) * (wni_min(n, 8192) / 8 + 48) + ((int64_t)1 << 18);
     if (k > 1) {
-        out->peak_bytes += n * (4 + 8 + 16) + k * (wni_ld(d) * 20 + 64);
-        out->flops = 2.0 * BLOCKING_ITER * (double)n * (double)k * (double)d +
-                     2.0 * (double)wni_min(p.recall_sample, n) * (double)n * (double)d;
-        out->bytes_read = (BLOCKING_ITER + 2) * (double)n * row_bytes;
+        wn_cluster_input blocked = {.struct_size = sizeof blocked, .pool = in->pool};
+        const wn_cluster_ops *kmeans = NULL;
+        wn_kmeans_params kp;
+        WNI_TRY(blocking_params(ctx, k, p.seed, &kmeans, &kp));
+        WNI_TRY(kmeans->estimate(ctx, &blocked, &kp, out));
+        out->flops += 2.0 * (double)wni_min(p.recall_sample, n) * (double)n * (double)d;
+        held = n * (4 + 8) + k * (d * 4 + 24); /* the tree, rows by block */
     }
+    /* Kept rows and a block; result, partners and the rows with a direction are there all along. */
+    held += n * 8 + wni_simjoin_bytes(ctx, n, d) + wni_min(n, 8192) * (wni_min(n, 8192) / 8 + 48) +
+            ((int64_t)1 << 18);
+    out->peak_bytes = n * (12 + 12 + 8) + wni_max(out->peak_bytes, held);
     out->flops += (double)n * share * (double)d;
     out->bytes_read += (double)n * row_bytes * (2 + share / block / 2);
 done:

@@ -58,31 +58,28 @@ done:
     return st;
 }
 
-/* The method on inputs that are known to be sound. */
-static wn_status run_fitting(wn_ctx *ctx, const wn_method *method, const wn_select_input *in,
-                             const void *params, const wn_estimate *estimate, wn_selection **out)
+/* Refuses at once what would not fit. */
+static wn_status check_budget(wn_ctx *ctx, const wn_method *method, const wn_estimate *estimate)
 {
-    const wn_select_ops *ops = method->ops;
     char what[64] = "select ";
-    wn_status st;
 
     strncat(what, method->name, sizeof what - 16);
-    WNI_TRY(wni_budget_need(ctx, estimate->peak_bytes, what));
-    WNI_TRY(ops->run(ctx, in, params, out));
-done:
-    return st;
+    return wni_budget_need(ctx, estimate->peak_bytes, what);
 }
 
 wn_status wn_select_run(wn_ctx *ctx, const wn_method *method, const wn_select_input *in,
                         const void *params, wn_selection **out)
 {
+    const wn_select_ops *ops;
     wn_estimate estimate;
     wn_status st;
 
     *out = NULL;
     WNI_TRY(check_input(ctx, method, in, params, &estimate));
+    WNI_TRY(check_budget(ctx, method, &estimate));
     WNI_TRY(wn_pool_check(ctx, in->pool, 1, NULL));
-    WNI_TRY(run_fitting(ctx, method, in, params, &estimate, out));
+    ops = method->ops;
+    WNI_TRY(ops->run(ctx, in, params, out));
 done:
     return st;
 }
@@ -134,6 +131,7 @@ done:
 
 static wn_status family_run(wni_run *run)
 {
+    const wn_select_ops *ops;
     wn_select_input in = {.struct_size = sizeof in, .pool = run->pool};
     const char *dir = run->input(run, "tree");
     wn_selection *selection = NULL;
@@ -148,7 +146,9 @@ static wn_status family_run(wni_run *run)
     in.tree = tree;
     WNI_TRY(check_input(run->ctx, run->method, &in, run->params, &run->estimate));
     if (run->plan) goto done;
-    WNI_TRY(run_fitting(run->ctx, run->method, &in, run->params, &run->estimate, &selection));
+    WNI_TRY(check_budget(run->ctx, run->method, &run->estimate));
+    ops = run->method->ops;
+    WNI_TRY(ops->run(run->ctx, &in, run->params, &selection));
     WNI_TRY(write_files(run, selection));
     WNI_TRY(record(run, selection, tree->level[0]));
 done:
