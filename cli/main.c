@@ -75,7 +75,7 @@ static int run(cli_args *args)
     case CLI_INFO:
         return cli_run_info(args);
     case CLI_WHY:
-        break;
+        return cli_run_why(args);
     case CLI_METHODS:
         return cli_run_methods(args);
     }

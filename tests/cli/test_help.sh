@@ -1,0 +1,106 @@
+. "$CLI_TESTS/lib.sh"
+# Help: pages against golden/, and every example on every page runs.
+
+# golden NAME ARGUMENTS...
+golden() {
+    page=$1
+    shift
+    "$WINNOW" "$@" > "$page" 2> .err || fail "help page $page" "exit $?"
+    [ -z "$UPDATE" ] || cp "$page" "$CLI_TESTS/golden/$page"
+    if diff -u "$CLI_TESTS/golden/$page" "$page" > .diff 2>&1; then
+        ok "help page $page"
+    else
+        fail "help page $page" "UPDATE=1 takes it as it is now"
+        sed 's/^/     /' .diff | head -40
+    fi
+}
+
+golden help.txt --help
+golden info.txt info --help
+golden why.txt why --help
+golden plan.txt plan --help
+golden replay.txt replay -h
+golden methods.txt methods --help
+golden vectorize.txt vectorize lexical --help
+golden kmeans.txt cluster kmeans --help
+golden semantic.txt dedup semantic --help
+golden balanced.txt select balanced --help
+golden curate.txt curate --help
+
+"$WINNOW" help > a && same "help and --help are the same" a help.txt
+"$WINNOW" help cluster kmeans > a && same "help VERB METHOD is VERB METHOD --help" a kmeans.txt
+"$WINNOW" cluster kmeans nothing.npy --k --frob --help > a 2> b
+same "--help wins over what else is wrong" a kmeans.txt
+"$WINNOW" cluster --help > a
+has "help of a verb lists its methods" a "hkmeans"
+check "--version" "$WINNOW" --version
+if grep -Eq '^winnow [0-9]+\.[0-9]+\.[0-9]+, isa (base|avx2|avx512), [0-9]+ threads$' .out; then
+    ok "version, instruction set, threads"
+else
+    fail "version, instruction set, threads" "$(cat .out)"
+fi
+WN_ISA=base "$WINNOW" --version > a
+has "--version follows WN_ISA" a "isa base"
+
+check "methods" "$WINNOW" methods
+check "methods --json" "$WINNOW" methods --json
+cp .out methods.json
+cat > list.py << 'END'
+import json
+registry = json.load(open("methods.json"))
+families = {f["name"]: f for f in registry["families"]}
+assert registry["methods"], "no methods"
+for m in registry["methods"]:
+    assert m["family"] in families, m
+    for key in ("summary", "cost", "papers", "flags", "params"):
+        assert key in m, (m["name"], key)
+    for p in m["params"]:
+        assert p["help"] and p["type"] in "i32 i64 u64 f64 bool choice list text".split(), p
+        if p["type"] == "choice":
+            assert p["default"] in p["choices"], p
+        if "low" in p and p["type"] != "list":
+            assert p["low"] <= p["default"] <= p["high"], p
+    print(m["family"], m["name"])
+END
+check "methods --json is whole" python3 list.py
+cp .out names
+
+if "$WINNOW" methods > /dev/full 2> .err; then
+    fail "a full disk behind stdout is an error"
+else
+    has "a full disk behind stdout is an error" .err "standard output could not be written"
+fi
+
+# The examples of every method, on files of the names that they use.
+mkdir examples
+python3 - "$IN" examples << 'END'
+import array, json, random, struct, sys
+src, out = sys.argv[1:]
+rng = random.Random(2)
+def npy(path, n, d):
+    head = "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }" % (n, d)
+    head += " " * (63 - (10 + len(head)) % 64) + "\n"
+    data = array.array("f", (rng.gauss(0, 1) for _ in range(n * d))).tobytes()
+    open(path, "wb").write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + data)
+npy(out + "/embeddings.npy", 12000, 32)
+npy(out + "/shard_0.npy", 6000, 32)
+npy(out + "/shard_1.npy", 6000, 32)
+for name in ("corpus.jsonl", "part_0.jsonl", "part_1.jsonl"):
+    with open(out + "/" + name, "w") as f:
+        for line in open(src + "/corpus.jsonl"):
+            f.write(json.dumps({"text": json.loads(line)["gloss"]}) + "\n")
+END
+PATH=$(dirname "$WINNOW"):$PATH
+(cd examples && "$WINNOW" cluster kmeans embeddings.npy --k 64 --max-iter 3 -o tree -q)
+while read -r family method; do
+    "$WINNOW" "$family" "$method" --help > page
+    sed -n '/^$/,/^usage/p' page | grep '^  winnow ' > lines
+    if [ "$(wc -l < lines)" -ne 2 ]; then fail "$family $method: two examples"; fi
+    while read -r line; do
+        if (cd examples && rm -rf out out.npy out.npy.* && sh -c "$line -q") > .out 2> .err; then
+            ok "example: $line"
+        else
+            fail "example: $line" "$(head -c 300 .err)"
+        fi
+    done < lines
+done < names

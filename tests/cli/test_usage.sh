@@ -1,0 +1,71 @@
+. "$CLI_TESTS/lib.sh"
+# What is wrong with the command line itself: exit 2, one line, the nearest name.
+
+P=$IN/pool.npy
+bad "unknown verb, nearest offered" 2 "unknown verb 'curat'; did you mean curate?" curat "$P" -o out
+bad "unknown verb without a near one" 2 "winnow --help lists them" frobnicate
+bad "unknown method, nearest offered" 2 "did you mean kmeans?" cluster kmaens "$P" -o out
+bad "unknown flag, nearest offered" 2 "unknown flag --sead; did you mean --seed?" \
+    cluster kmeans "$P" --sead 1 -o out
+bad "unknown flag without a near one" 2 "winnow cluster kmeans --help lists them" \
+    cluster kmeans "$P" --frobnicate 1 -o out
+bad "one dash for two" 2 "unknown flag -k; did you mean --k?" cluster kmeans "$P" -k 4 -o out
+bad "flag before the verb" 2 "the verb comes first" --quiet curate "$P" -o out
+bad "a flag of another method" 2 "unknown flag --tree" cluster kmeans "$P" --tree t -o out
+bad "no seed where there is none" 2 "unknown flag --seed" dedup exact "$P" --seed 1 -o out
+bad "flag without value at the end" 2 "--k needs a value" cluster kmeans "$P" -o out --k
+bad "flag without value before a flag" 2 "--k needs a value" cluster kmeans "$P" --k -o out
+bad "value for a switch" 2 "takes no value" cluster kmeans "$P" --quiet=1 -o out
+bad "value for a negated flag" 2 "takes no value" cluster kmeans "$P" --no-bounds=1 -o out
+bad "negation of what is no switch" 2 "unknown flag --no-k" cluster kmeans "$P" --no-k -o out
+bad "not a number" 2 "--k: found 'many'" cluster kmeans "$P" --k many -o out
+bad "below its bound" 2 "--k: found 0" cluster kmeans "$P" --k 0 -o out
+bad "above its bound, typed with a dash" 2 "--min-similarity: found 1.5" \
+    dedup semantic "$P" --min-similarity 1.5 -o out
+bad "a name with two words" 2 "--max-iter: found 0" cluster kmeans "$P" --max-iter 0 -o out
+bad "unknown choice" 2 "--pick: found 'nearest', expected one of random|closest|farthest" \
+    curate "$P" --pick nearest -o out
+bad "not a switch value" 2 "--bounds: found 'maybe'" cluster kmeans "$P" --bounds=maybe -o out
+bad "threads 0" 2 "--threads: found '0'" curate "$P" --threads 0 -o out
+bad "threads in words" 2 "--threads: found 'two'" curate "$P" --threads two -o out
+bad "memory without a size" 2 "--memory: found 'lots'" curate "$P" --memory lots -o out
+bad "memory with a wrong unit" 2 "--memory: found '4X'" curate "$P" --memory 4X -o out
+bad "memory too small to work in" 2 "expected at least 64" curate "$P" --memory 1M -o out
+bad "unknown metric" 2 "found 'cosin', expected l2 or cosine" curate "$P" --metric cosin -o out
+bad "no output" 2 "needs -o" curate "$P"
+bad "empty output" 2 "--output: found an empty path" curate "$P" -o ''
+bad "no input" 2 "winnow curate --help" curate -o out
+bad "no tree" 2 "--tree" select balanced "$P" -o out
+bad "plan of nothing" 2 "plan needs the verb" plan
+bad "plan of what is no family" 2 "unknown verb 'info'" plan info "$P"
+bad "why without a row" 2 "--row" why out
+bad "replay without a manifest" 2 "one manifest" replay -o out
+bad "info without a pool" 2 "info needs a pool" info
+bad "methods of something" 2 "takes no input" methods cluster
+bad "help on what is not there" 2 "did you mean kmeans?" help cluster kmens
+WN_ISA=sse9
+export WN_ISA
+bad "unknown WN_ISA" 2 "found 'sse9', expected one of base, avx2, avx512" info "$P"
+unset WN_ISA
+
+"$WINNOW" > .out 2> .err
+if [ $? -eq 2 ] && [ ! -s .out ]; then ok "no arguments: exit 2"; else fail "no arguments: exit 2"; fi
+has "no arguments: help on stderr" .err "usage: winnow VERB"
+
+# Forms that must work.
+check "--flag=value, one dash, underscores" "$WINNOW" cluster kmeans --k=8 --max_iter=3 "$P" -oa --quiet
+check "bool: --bounds" "$WINNOW" cluster kmeans "$P" --k 8 --max-iter 3 --bounds -o b -q
+check "bool: --no-bounds" "$WINNOW" cluster kmeans "$P" --k 8 --max-iter 3 --no-bounds -o c -q
+check "bool: --bounds=0" "$WINNOW" cluster kmeans "$P" --k 8 --max-iter 3 --bounds=0 -o d -q
+same_tree "bounds change nothing" b c
+check "negative number as value" "$WINNOW" dedup semantic "$P" --min-similarity -0.5 -o e -q
+check "-- ends the flags" "$WINNOW" cluster kmeans --k 4 -o f -q -- "$P"
+check "counts with K" "$WINNOW" curate "$P" --size 0.1K -o g -q
+check "memory in MiB" "$WINNOW" curate "$P" --size 100 --memory 512MiB -o h -q
+check "curate a raw file" "$WINNOW" curate "$IN/raw.f32" --dtype f32 --dim 16 --size 20 -o r -q
+check "and again from its manifest" "$WINNOW" replay r -o r2 -q
+same_tree "with the same bytes" r r2
+cp "$P" ./-dash.npy
+check "a file that begins with a dash" "$WINNOW" info -q -- -dash.npy
+cp "$P" ./kmeans
+check "a file named like a method, after it" "$WINNOW" cluster kmeans kmeans --k 4 -o i -q
