@@ -20,16 +20,19 @@ enum {
     KINDS
 }; /* TIES: small integers. TWINS: every row stands there thrice */
 
+/* A table of numbers, repeated: its length is a prime, so that rows differ. */
 static float *rows_of(int kind, int64_t n, int64_t d, uint64_t seed)
 {
-    float *v = ts_normal(n + 1, d, seed);
+    enum { TABLE = 9973 };
+    float *table = ts_normal(1, TABLE, seed), *v = malloc((size_t)((n + 1) * d) * sizeof *v);
 
+    for (int64_t j = 0; kind == TIES && j < TABLE; j++)
+        table[j] = (float)(wni_rand_below(seed, 9, (uint64_t)j, 3) - 1);
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j < d; j++)
-            if (kind == TIES)
-                v[i * d + j] = (float)(wni_rand_below(seed, 9, (uint64_t)(i * d + j), 3) - 1);
-            else if (kind == TWINS && i >= (n + 2) / 3)
-                v[i * d + j] = v[i % ((n + 2) / 3) * d + j];
+            v[i * d + j] = kind == TWINS && i >= (n + 2) / 3 ? v[i % ((n + 2) / 3) * d + j]
+                                                             : table[(i * d + j) % TABLE];
+    free(table);
     return v;
 }
 
