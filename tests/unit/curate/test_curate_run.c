@@ -133,6 +133,28 @@ static void lines_match_rows(const char *out)
     free(rows);
 }
 
+/* The column is counted over all rows, as a second count here tells, and over the 40 selected. */
+static void check_balance(const char *summary)
+{
+    char plain[8192], expected[64];
+    const char *at;
+    int before = 0, after, selected = 0, length = 0;
+
+    for (; *summary && length < 8191; summary++)
+        if (*summary != ' ' && *summary != '\n') plain[length++] = *summary;
+    plain[length] = 0;
+    for (int i = 0; i < ROWS; i++)
+        before += i % 20 == 0 || i % 3 != 0 || i / 3 % 6 == 0;
+    snprintf(expected, sizeof expected, "\"category\":{\"river\":[%d,", before);
+    at = strstr(plain, expected);
+    if (!at) fail_msg("no %s in %s", expected, plain);
+    for (at = strchr(at, '['); at && *at; at = strchr(at, '[')) {
+        if (sscanf(at, "[%*d,%d]", &after) == 1) selected += after;
+        at++;
+    }
+    assert_int_equal(selected, 40);
+}
+
 static void text_in(void **state)
 {
     wn_ctx *ctx = ts_ctx(2, -1);
@@ -148,6 +170,7 @@ static void text_in(void **state)
     assert_non_null(strstr(wn_job_summary(j), "\"exact_duplicates\": 11"));
     assert_non_null(strstr(wn_job_summary(j), "\"selected\": 40"));
     assert_non_null(strstr(wn_job_summary(j), "\"entropy_bits_after\""));
+    check_balance(wn_job_summary(j));
     wn_job_free(j);
     assert_false(has_file(out, "vectors.npy"));
     assert_true(has_file(out, "table.sqlite"));
