@@ -128,9 +128,10 @@ static void row_name(wni_str *s, const wni_report_row *row)
     }
 }
 
-static void row_side(wni_str *s, const char *word, const wni_report_row *row, const words *w)
+static void row_side(wni_str *s, const char *class, const char *word, const wni_report_row *row,
+                     const words *w)
 {
-    wni_str_addf(s, "<div class=\"side %s\"><p class=\"who\"><b>%s</b> ", word, word);
+    wni_str_addf(s, "<div class=\"side %s\"><p class=\"who\"><b>%s</b> ", class, word);
     row_name(s, row);
     wni_str_add(s, "</p>");
     if (row->text) {
@@ -182,8 +183,11 @@ void wni_report_pairs(wni_str *s, const char *title, const char *note, const wni
         words_match(&a, &b, best);
         wni_str_addf(s, "<div class=\"pair\"><p class=\"sim\">%.4f</p>",
                      (double)pairs[i].similarity);
-        row_side(s, "dropped", &pairs[i].dropped, &a);
-        row_side(s, pairs[i].partner_dropped ? "dropped too" : "kept", &pairs[i].partner, &b);
+        row_side(s, "dropped", "dropped", &pairs[i].dropped, &a);
+        if (pairs[i].partner_dropped)
+            row_side(s, "dropped", "beside, dropped too:", &pairs[i].partner, &b);
+        else
+            row_side(s, "kept", "stands for it:", &pairs[i].partner, &b);
         wni_str_add(s, "</div>\n");
     }
     wni_free(s->ctx, best);
