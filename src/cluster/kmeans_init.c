@@ -12,7 +12,7 @@
 #include "cluster/kmeans_impl.h"
 
 #define ROUNDS     5    /* of k-means|| */
-#define OVERSAMPLE 2    /* candidates per centre and round */
+#define OVERSAMPLE 0.5  /* candidates per centre and round; see the page for why not 2 */
 #define ONE_BY_ONE 2048 /* up to this k, k-means++ picks one centre at a time */
 #define BATCHES    1024 /* above, it picks in this many rounds */
 
