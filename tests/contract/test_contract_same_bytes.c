@@ -201,6 +201,32 @@ static void seed_matters_where_it_is_said(void **state)
     }
 }
 
+static void why_answers_for_every_row(void **state)
+{
+    int n = fx_cases(cases, 0);
+
+    (void)state;
+    for (int i = 0; i < n; i++) {
+        const char *area = fx_area("reference");
+        wn_ctx *ctx = ts_ctx(1, -1);
+        char path[1200], row[16], *text = NULL;
+        run_at(&cases[i], 1, -1, area);
+        snprintf(path, sizeof path, "%s/why.npy", fx_output(&cases[i], area));
+        if (access(path, R_OK) == 0) {
+            for (int r = 0; r < FX_ROWS; r += 7) {
+                snprintf(row, sizeof row, "%d", r);
+                ts_ok(ctx, wn_why_text(ctx, fx_output(&cases[i], area), row, &text));
+                assert_true(strlen(text) > 10);
+                wn_text_free(ctx, text);
+            }
+            assert_int_not_equal(wn_why_text(ctx, fx_output(&cases[i], area), "240", &text), WN_OK);
+            fx_one_line(ctx, fx_text(&cases[i]));
+        }
+        assert_int_equal(wn_ctx_live_bytes(ctx), 0);
+        wn_ctx_free(ctx);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -210,6 +236,7 @@ int main(void)
         cmocka_unit_test(replay_repeats),
         cmocka_unit_test(replay_refuses_changed_inputs),
         cmocka_unit_test(seed_matters_where_it_is_said),
+        cmocka_unit_test(why_answers_for_every_row),
     };
 
     return cmocka_run_group_tests_name("contract: same bytes", tests, fx_setup, fx_teardown);
