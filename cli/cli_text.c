@@ -172,6 +172,16 @@ static int is_plain(const json_t *value)
     return json_is_integer(value) || json_is_real(value);
 }
 
+/* Columns that UTF-8 text takes, one per character. */
+static int width_of(const char *text)
+{
+    int width = 0;
+
+    for (; *text; text++)
+        width += ((unsigned char)*text & 0xC0) != 0x80;
+    return width;
+}
+
 void cli_print_counts(FILE *to, json_t *object, int indent)
 {
     char buf[512];
@@ -182,7 +192,7 @@ void cli_print_counts(FILE *to, json_t *object, int indent)
     /* Two columns per object: names to the left, numbers right-aligned under each other. */
     json_object_foreach(object, key, value)
     {
-        int length = (int)strlen(key);
+        int length = width_of(key);
         if (json_is_object(value)) continue;
         if (length > keys) keys = length;
         if (!is_plain(value)) continue;
@@ -193,15 +203,16 @@ void cli_print_counts(FILE *to, json_t *object, int indent)
     json_object_foreach(object, key, value)
     {
         fprintf(to, "%*s", indent, "");
+        /* Names of winnow's own read as words; a pair stands under a value of the user's data. */
         for (const char *c = key; *c; c++)
-            fputc(*c == '_' ? ' ' : *c, to);
+            fputc(*c == '_' && !json_is_array(value) ? ' ' : *c, to);
         if (json_is_object(value)) {
             fputc('\n', to);
             cli_print_counts(to, value, indent + 2);
             continue;
         }
         value_text(value, buf, sizeof buf);
-        fprintf(to, "%*s", keys - (int)strlen(key) + 2, "");
+        fprintf(to, "%*s", keys - width_of(key) + 2, "");
         if (is_plain(value))
             fprintf(to, "%*s\n", numbers, buf);
         else
