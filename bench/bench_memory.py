@@ -4,7 +4,6 @@
 GB=4 changes the size. The file is made under build/ and removed afterwards.
 """
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -13,6 +12,16 @@ import time
 import numpy as np
 
 from bench_tools import machine, today, write_section
+
+
+def make(path, n, d):
+    rng = np.random.default_rng(3)
+    rows = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(n, d))
+    centers = rng.standard_normal((500, d), dtype=np.float32)
+    for at in range(0, n, 20000):
+        end = min(n, at + 20000)
+        rows[at:end] = centers[rng.integers(0, 500, end - at)]
+        rows[at:end] += np.float32(0.7) * rng.standard_normal((end - at, d), dtype=np.float32)
 
 
 def main():
@@ -26,23 +35,18 @@ def main():
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
     path, out = os.path.join(folder, "pool.npy"), os.path.join(folder, "out")
-    rng = np.random.default_rng(3)
-    rows = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(n, d))
-    centers = rng.standard_normal((500, d), dtype=np.float32)
-    for at in range(0, n, 20000):
-        end = min(n, at + 20000)
-        rows[at:end] = centers[rng.integers(0, 500, end - at)]
-        rows[at:end] += np.float32(0.7) * rng.standard_normal((end - at, d), dtype=np.float32)
-    del rows
+    # In a process of its own: a child's peak begins with that of the process that starts it.
+    subprocess.run([sys.executable, __file__, "--make", path, str(n), str(d)], check=True)
     command = [os.path.join(build, "winnow"), "curate", path, "--size", "100000", "--k", "1000,100",
                "--max-iter", "5", "--resample-steps", "1", "--memory", "1G", "-o", out]
     begin = time.perf_counter()
-    run = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+    run = subprocess.Popen(command + ["--quiet"])
+    _, status, use = os.wait4(run.pid, 0)
     seconds = time.perf_counter() - begin
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    peak = use.ru_maxrss * 1024
     shutil.rmtree(folder, ignore_errors=True)
-    if run.returncode:
-        sys.exit(f"bench: curate failed: {run.stderr.strip().splitlines()[-1]}")
+    if status:
+        sys.exit("bench: curate failed")
     lines = [f"`winnow curate`, {n:,} rows of {d} float32 ({n * d * 4 / 1e9:.1f} GB), `--memory 1G --size "
              f"100000 --k 1000,100 --max-iter 5 --resample-steps 1`: peak memory of the process "
              f"**{peak / 1e9:.2f} GB** (mapped pages included), {seconds:.0f} s. {machine()}; {today()}."]
@@ -51,4 +55,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1] == "--make":
+        make(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    else:
+        main()
