@@ -311,9 +311,9 @@ void wni_progress(wn_ctx *ctx, const char *stage, int64_t done, int64_t total)
 
 wn_status wni_poll(wn_ctx *ctx)
 {
+    if (wni_on_calling_thread()) wni_poll_callback(ctx);
     if (wni_range_position() >= 0)
         return atomic_load_explicit(&ctx->cancelled, memory_order_relaxed) ? WN_E_CANCELLED : WN_OK;
-    wni_poll_callback(ctx);
     return wni_poll_finish(ctx);
 }
 

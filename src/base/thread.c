@@ -41,6 +41,11 @@ int64_t wni_range_position(void)
     return range_position;
 }
 
+bool wni_on_calling_thread(void)
+{
+    return range_worker == 0;
+}
+
 static void run_ranges(wni_threads *pool, int32_t worker, bool caller)
 {
     int64_t begin;
@@ -88,13 +93,24 @@ static void worker_main(void *arg)
     wni_lock_give(pool->lock);
 }
 
+/* A pool that came over by fork: its threads are not here, and its locks may be held and its conditions
+ * waited for by them for ever, so only the memory goes. */
+static void threads_forget(wni_threads *pool)
+{
+    wn_ctx *ctx = pool->ctx;
+
+    wni_free(ctx, pool->worker);
+    wni_free(ctx, pool);
+}
+
 void wni_threads_free(wni_threads *pool)
 {
-    wn_ctx *ctx;
-
     if (!pool) return;
-    ctx = pool->ctx;
-    if (pool->pid == wni_os_pid() && pool->lock) {
+    if (pool->pid != wni_os_pid()) {
+        threads_forget(pool);
+        return;
+    }
+    if (pool->lock) {
         wni_lock_take(pool->lock);
         pool->stop = 1;
         if (pool->work) wni_cond_wake_all(pool->work);
@@ -105,8 +121,7 @@ void wni_threads_free(wni_threads *pool)
     wni_cond_free(pool->work);
     wni_cond_free(pool->idle);
     wni_lock_free(pool->lock);
-    wni_free(ctx, pool->worker);
-    wni_free(ctx, pool);
+    threads_forget(pool);
 }
 
 /* A system that grants fewer threads than asked for makes a smaller pool, not an error. */
@@ -115,9 +130,8 @@ static wn_status threads_start(wn_ctx *ctx)
     wni_threads *pool = ctx->pool;
 
     if (pool && pool->pid == wni_os_pid()) return WN_OK;
-    if (pool) { /* the parent's: its threads are not here, its locks may be held */
-        wni_free(ctx, pool->worker);
-        wni_free(ctx, pool);
+    if (pool) {
+        threads_forget(pool);
         ctx->pool = NULL;
     }
     pool = wni_calloc(ctx, 1, sizeof *pool);
@@ -143,6 +157,18 @@ static wn_status threads_start(wn_ctx *ctx)
     return WN_OK;
 }
 
+/* The end of a parallel call on the calling thread: a cancel that was noticed inside becomes the result,
+ * and its flag comes down whatever the result, so that it does not stop the next call. */
+static wn_status leave(wn_ctx *ctx, wn_status st)
+{
+    if (st == WN_OK || st == WN_E_CANCELLED) {
+        wn_status cancelled = wni_poll_finish(ctx);
+        return cancelled != WN_OK ? cancelled : st;
+    }
+    atomic_store(&ctx->cancelled, 0);
+    return st;
+}
+
 /* Same ranges, same order, no pool: one thread, one range, or a call from inside a range. */
 static wn_status run_serial(wn_ctx *ctx, int64_t n, int64_t grain, wni_range_fn fn, void *arg)
 {
@@ -150,14 +176,12 @@ static wn_status run_serial(wn_ctx *ctx, int64_t n, int64_t grain, wni_range_fn 
     wn_status st = WN_OK;
 
     for (int64_t begin = 0; begin < n && st == WN_OK; begin += grain) {
-        st = wni_poll(ctx);
-        if (st == WN_OK) {
-            if (!nested) range_position = begin;
-            st = fn(ctx, arg, nested ? range_worker : 0, begin, wni_min(begin + grain, n));
-            if (!nested) range_position = -1;
-        }
+        if ((st = wni_poll(ctx)) != WN_OK) break;
+        if (!nested) range_position = begin;
+        st = fn(ctx, arg, nested ? range_worker : 0, begin, wni_min(begin + grain, n));
+        if (!nested) range_position = -1;
     }
-    return st;
+    return nested ? st : leave(ctx, st);
 }
 
 wn_status wni_parallel(wn_ctx *ctx, int64_t n, int64_t grain, wni_range_fn fn, void *arg)
@@ -204,9 +228,5 @@ wn_status wni_parallel(wn_ctx *ctx, int64_t n, int64_t grain, wni_range_fn fn, v
     wni_lock_take(ctx->error_lock);
     ctx->error_at = -1;
     wni_lock_give(ctx->error_lock);
-    if (st == WN_OK || st == WN_E_CANCELLED) {
-        wn_status cancelled = wni_poll_finish(ctx);
-        if (cancelled != WN_OK) st = cancelled;
-    }
-    return st;
+    return leave(ctx, st);
 }

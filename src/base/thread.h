@@ -12,6 +12,9 @@ void wni_threads_free(wni_threads *pool); /* NULL ok */
 /* First position of the range that this thread works on; -1 outside a parallel call. */
 int64_t wni_range_position(void);
 
+/* Worker 0 of a range is always the thread that made the call. */
+bool wni_on_calling_thread(void);
+
 /* Asks the cancel callback if it is time; only on the calling thread. */
 void wni_poll_callback(wn_ctx *ctx);
 /* Turns a raised flag into WN_E_CANCELLED, once. */

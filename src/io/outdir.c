@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <jansson.h>
 
 #include "base/os.h"
 #include "io/outdir.h"
@@ -93,11 +94,23 @@ static void out_free(wni_out *out)
     wni_free(ctx, out);
 }
 
+/* Is there a manifest that winnow wrote? Other programs have files of that name too. */
+static bool has_manifest(wn_ctx *ctx, const char *path)
+{
+    char *name = wni_format(ctx, "%s/manifest.json", path);
+    json_t *manifest = name ? json_load_file(name, 0, NULL) : NULL;
+    bool ours = json_is_string(json_object_get(manifest, "winnow")) &&
+                json_is_string(json_object_get(manifest, "family"));
+
+    json_decref(manifest);
+    wni_free(ctx, name);
+    return ours;
+}
+
 /* With force only something winnow made, or an empty folder, is replaced: a mistyped path must not cost a
  * home directory. */
 static wn_status may_replace(wn_ctx *ctx, const char *path, const struct stat *info, int is_file)
 {
-    char manifest[4096];
     struct dirent *entry;
     bool empty = true;
     DIR *dir;
@@ -108,23 +121,32 @@ static wn_status may_replace(wn_ctx *ctx, const char *path, const struct stat *i
     }
     if (!S_ISDIR(info->st_mode))
         return wni_fail(ctx, WN_E_DATA, "%s: exists and is not a folder; give another -o", path);
-    snprintf(manifest, sizeof manifest, "%s/manifest.json", path);
-    if (access(manifest, F_OK) == 0) return WN_OK;
+    if (has_manifest(ctx, path)) return WN_OK;
     if (!(dir = opendir(path))) return io_fail(ctx, "open the folder", path);
     while ((entry = readdir(dir)))
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) empty = false;
     closedir(dir);
     if (empty) return WN_OK;
     return wni_fail(ctx, WN_E_DATA,
-                    "%s: holds files but no manifest.json, so winnow did not make it and --force "
-                    "does not replace it; give another -o",
+                    "%s: holds files but no manifest.json of winnow, so winnow did not make it and "
+                    "--force does not replace it; give another -o",
+                    path);
+}
+
+/* Refuses a name that is taken. */
+static wn_status must_be_free(wn_ctx *ctx, const char *path)
+{
+    struct stat info;
+
+    if (lstat(path, &info)) return WN_OK;
+    return wni_fail(ctx, WN_E_DATA, "%s: exists already; give another -o, or --force to replace it",
                     path);
 }
 
 wn_status wni_out_begin(wn_ctx *ctx, const char *path, int is_file, int force, wni_out **result)
 {
     wni_out *out = NULL;
-    char *parent = NULL, *slash;
+    char *parent = NULL, *companion = NULL, *slash;
     struct stat info;
     wn_status st = WN_OK;
     size_t length;
@@ -142,12 +164,14 @@ wn_status wni_out_begin(wn_ctx *ctx, const char *path, int is_file, int force, w
     for (length = strlen(out->path); length > 1 && out->path[length - 1] == '/'; length--)
         out->path[length - 1] = parent[length - 1] = 0;
 
-    if (lstat(out->path, &info) == 0) {
-        if (!force) {
-            st = wni_fail(ctx, WN_E_DATA,
-                          "%s: exists already; give another -o, or --force to replace it", path);
-            goto done;
+    if (!force) {
+        WNI_TRY(must_be_free(ctx, out->path));
+        if (is_file) {
+            companion = wni_format(ctx, "%s.manifest.json", out->path);
+            st = companion ? must_be_free(ctx, companion) : WN_E_NOMEM;
+            if (st != WN_OK) goto done;
         }
+    } else if (lstat(out->path, &info) == 0) {
         WNI_TRY(may_replace(ctx, out->path, &info, is_file));
     }
     slash = strrchr(parent, '/');
@@ -175,6 +199,7 @@ wn_status wni_out_begin(wn_ctx *ctx, const char *path, int is_file, int force, w
     out = NULL;
 done:
     wni_free(ctx, parent);
+    wni_free(ctx, companion);
     if (out) out_free(out);
     return st;
 }
@@ -244,32 +269,65 @@ static wn_status put_in_place(wn_ctx *ctx, const char *from, const char *to, boo
     if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE) == 0) return WN_OK;
     if ((size_t)snprintf(aside, sizeof aside, "%s.old", from) >= sizeof aside)
         return wni_fail(ctx, WN_E_IO, "%s: path too long", from);
-    if (rename(to, aside) || rename(from, to) || rename(aside, from))
-        return io_fail(ctx, "replace it", to);
-    return WN_OK;
+    if (rename(to, aside)) return io_fail(ctx, "move the old output aside", to);
+    if (rename(from, to)) {
+        wn_status st = io_fail(ctx, "rename the finished output to it", to);
+        (void)rename(aside, to); /* the old output is still better than none */
+        return st;
+    }
+    return rename(aside, from) ? io_fail(ctx, "move the old output away", aside) : WN_OK;
 }
 
+/* Moves one file of the temporary folder to its place. */
+static wn_status move_file(wni_out *out, const char *name, const char *to)
+{
+    char *from = wni_format(out->ctx, "%s/%s", out->tmp, name);
+    wn_status st = from ? WN_OK : WN_E_NOMEM;
+
+    if (st == WN_OK && !out->force) st = must_be_free(out->ctx, to);
+    if (st == WN_OK && rename(from, to))
+        st = io_fail(out->ctx, "rename the finished output to it", to);
+    wni_free(out->ctx, from);
+    return st;
+}
+
+/* Companions first: the file itself appears last, and only when all is there. Companions that are in place
+ * when a later one fails go again. */
 static wn_status commit_files(wni_out *out)
 {
     wn_ctx *ctx = out->ctx;
     struct dirent *entry;
+    path_node *moved = NULL;
     wn_status st = WN_OK;
-    char from[4096], to[4096];
     DIR *dir = opendir(out->tmp);
 
     if (!dir) return io_fail(ctx, "open the folder", out->tmp);
-    /* Companions first: the file itself appears last, and only when all is there. */
     while (st == WN_OK && (entry = readdir(dir))) {
+        path_node *node;
         if (entry->d_name[0] == '.' || strcmp(entry->d_name, DATA_NAME) == 0) continue;
-        snprintf(from, sizeof from, "%s/%s", out->tmp, entry->d_name);
-        snprintf(to, sizeof to, "%s.%s", out->path, entry->d_name);
-        if (rename(from, to)) st = io_fail(ctx, "rename the finished output to it", to);
+        WNI_NEW0(ctx, node, 1);
+        node->next = moved;
+        moved = node;
+        node->path = wni_format(ctx, "%s.%s", out->path, entry->d_name);
+        if (!node->path) {
+            st = WN_E_NOMEM;
+            goto done;
+        }
+        st = move_file(out, entry->d_name, node->path);
+        if (st != WN_OK) { /* not ours, so it stays */
+            wni_free(ctx, node->path);
+            node->path = NULL;
+        }
     }
+    if (st == WN_OK) st = move_file(out, DATA_NAME, out->path);
+done:
     closedir(dir);
-    if (st == WN_OK) {
-        snprintf(from, sizeof from, "%s/" DATA_NAME, out->tmp);
-        st = rename(from, out->path) ? io_fail(ctx, "rename the finished output to it", out->path)
-                                     : WN_OK;
+    while (moved) {
+        path_node *node = moved;
+        moved = node->next;
+        if (st != WN_OK && node->path) (void)unlink(node->path);
+        wni_free(ctx, node->path);
+        wni_free(ctx, node);
     }
     return st;
 }

@@ -5,6 +5,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "support/support.h"
 #include "base/ctx_impl.h"
@@ -134,6 +136,71 @@ static void cancel_stops_and_the_context_stays_usable(void **state)
     }
 }
 
+static wn_status slow_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
+{
+    (void)arg;
+    (void)begin;
+    (void)end;
+    for (int i = 0; worker == 0 && i < 1000; i++)
+        if (wni_poll(ctx) != WN_OK) return WN_E_CANCELLED;
+    return WN_OK;
+}
+
+static wn_status failing_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
+{
+    wn_status st = slow_range(ctx, arg, worker, begin, end);
+
+    return st == WN_OK ? st : wni_fail(ctx, WN_E_DATA, "another failure");
+}
+
+/* One long range: the calling thread's own polls inside it reach the callback, and a cancel that meets
+ * another failure does not wait for the next call. */
+static void cancel_reaches_into_a_range(void **state)
+{
+    wn_ctx_options opt;
+    wn_ctx *ctx;
+
+    (void)state;
+    wn_ctx_options_init(&opt);
+    opt.threads = 1;
+    opt.cancel = cancel_countdown;
+    assert_int_equal(wn_ctx_new(&opt, &ctx), WN_OK);
+    ctx->poll_ns = 0;
+    cancel_at = 500;
+    assert_int_equal(wni_parallel(ctx, 1, 1, slow_range, NULL), WN_E_CANCELLED);
+    assert_true(cancel_at <= 0);
+    cancel_at = 500;
+    assert_int_equal(wni_parallel(ctx, 1, 1, failing_range, NULL), WN_E_DATA);
+    cancel_at = 1 << 30;
+    ts_ok(ctx, wni_parallel(ctx, 1, 1, slow_range, NULL));
+    wn_ctx_free(ctx);
+}
+
+/* The child has the parent's context but not its threads: it may work with it and free it. */
+static void a_forked_child_works_and_frees(void **state)
+{
+    wn_ctx *ctx = ts_ctx(4, -1);
+    sum_arg a = {.fail_from = INT64_MAX};
+    int status = -1;
+    pid_t child;
+
+    (void)state;
+    ts_ok(ctx, wni_parallel(ctx, 10000, 10, sum_range, &a));
+    for (int work = 0; work < 2; work++) {
+        child = fork();
+        if (child == 0) {
+            alarm(20); /* a child that hangs is killed, and the parent sees it */
+            if (work && wni_parallel(ctx, 10000, 10, sum_range, &a) != WN_OK) _exit(1);
+            wn_ctx_free(ctx);
+            _exit(0);
+        }
+        assert_true(child > 0);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    wn_ctx_free(ctx);
+}
+
 static void allocation_is_aligned_counted_and_checked(void **state)
 {
     wn_ctx *ctx = ts_ctx(1, -1);
@@ -165,6 +232,8 @@ int main(void)
         cmocka_unit_test(parallel_covers_every_row_once),
         cmocka_unit_test(first_failure_wins_at_any_thread_count),
         cmocka_unit_test(cancel_stops_and_the_context_stays_usable),
+        cmocka_unit_test(cancel_reaches_into_a_range),
+        cmocka_unit_test(a_forked_child_works_and_frees),
         cmocka_unit_test(allocation_is_aligned_counted_and_checked),
     };
 

@@ -23,7 +23,7 @@ static void write_one(wn_ctx *ctx, const char *path, int force)
     assert_int_not_equal(access(path, F_OK), force ? -1 : 0);
     ts_ok(ctx, wni_out_npy(out, "a.npy", "<i8", 8, flat, 1, numbers));
     ts_ok(ctx, wni_out_npy(out, "below/deep/b.npy", "<i8", 8, table, 2, numbers));
-    ts_ok(ctx, wni_out_text(out, "manifest.json", "{}"));
+    ts_ok(ctx, wni_out_text(out, "manifest.json", "{\"winnow\": \"1\", \"family\": \"f\"}"));
     ts_ok(ctx, wni_out_text(out, "scratch", "x"));
     ts_ok(ctx, wni_out_remove(out, "scratch"));
     ts_ok(ctx, wni_out_commit(out));
@@ -88,6 +88,9 @@ static void force_spares_what_winnow_did_not_make(void **state)
     assert_non_null(strstr(wn_ctx_error(ctx), "winnow did not make it"));
     assert_int_equal(wni_out_begin(ctx, ts_path("home"), 1, 1, &out), WN_E_DATA);
     assert_int_equal(access(ts_path("home/thesis.tex"), F_OK), 0);
+    ts_write_file(ts_path("home/manifest.json"), "{\"name\": \"an app\"}", 18);
+    assert_int_equal(wni_out_begin(ctx, ts_path("home"), 0, 1, &out), WN_E_DATA);
+    assert_int_equal(access(ts_path("home/thesis.tex"), F_OK), 0);
     mkdir(ts_path("empty"), 0777);
     write_one(ctx, ts_path("empty"), 1);
     wn_ctx_free(ctx);
@@ -100,6 +103,7 @@ static void file_output_with_companion(void **state)
     wni_npy_writer *w;
     int64_t shape[2], bytes;
     uint64_t hash, again;
+    size_t size;
     void *data;
     wni_out *out;
 
@@ -128,6 +132,20 @@ static void file_output_with_companion(void **state)
     ts_ok(ctx, wni_npy_writer_new(out, NULL, "<f4", 4, 2, 2, &w));
     assert_int_equal(wni_npy_writer_end(w, 1), WN_E_INTERNAL); /* no row came */
     wni_out_abort(out);
+
+    /* A companion's name that is taken: found at once for the manifest, at commit for others. */
+    ts_write_file(ts_path("x.npy.manifest.json"), "mine", 4);
+    assert_int_equal(wni_out_begin(ctx, ts_path("x.npy"), 1, 0, &out), WN_E_DATA);
+    ts_write_file(ts_path("y.npy.ids.txt"), "mine", 4);
+    ts_ok(ctx, wni_out_begin(ctx, ts_path("y.npy"), 1, 0, &out));
+    ts_ok(ctx, wni_out_text(out, "ids.txt", "ours"));
+    ts_ok(ctx, wni_out_text(out, "manifest.json", "{}"));
+    ts_ok(ctx, wni_out_text(out, NULL, "data"));
+    assert_int_equal(wni_out_commit(out), WN_E_DATA);
+    assert_int_equal(entries("y.npy*"), 1);
+    data = ts_read_file(ts_path("y.npy.ids.txt"), &size);
+    assert_memory_equal(data, "mine", 4);
+    free(data);
     assert_int_equal(wn_ctx_live_bytes(ctx), 0);
     wn_ctx_free(ctx);
 }
