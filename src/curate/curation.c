@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/param.h"
+#include "pool/pool_use.h"
 #include "winnow/curate.h"
 
 void wn_curation_free(wn_curation *curation)
@@ -40,7 +41,7 @@ wn_status wn_curate_run(wn_ctx *ctx, const wn_method *method, const wn_curate_in
     WNI_TRY(wni_params_complete(ctx, method, params, complete));
     WNI_TRY(ops->estimate(ctx, in, complete, &estimate));
     snprintf(what, sizeof what, "curate %s", method->name);
-    WNI_TRY(wni_budget_need(ctx, estimate.peak_bytes, what));
+    WNI_TRY(wni_pool_need(ctx, in->pool, estimate.peak_bytes, what));
     WNI_TRY(wn_pool_check(ctx, in->pool, 1, NULL));
     WNI_TRY(ops->run(ctx, in, complete, out));
 done:

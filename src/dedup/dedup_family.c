@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/param.h"
+#include "pool/pool_use.h"
 #include "pool/run.h"
 #include "winnow/dedup.h"
 #include "winnow/select.h"
@@ -57,12 +58,13 @@ static wn_status check_input(wn_ctx *ctx, const wn_method *method, const wn_dedu
 }
 
 /* Refuses at once what would not fit. */
-static wn_status check_budget(wn_ctx *ctx, const wn_method *method, const wn_estimate *estimate)
+static wn_status check_budget(wn_ctx *ctx, const wn_method *method, const wn_pool *pool,
+                              const wn_estimate *estimate)
 {
     char what[64] = "dedup ";
 
     strncat(what, method->name, sizeof what - 16);
-    return wni_budget_need(ctx, estimate->peak_bytes, what);
+    return wni_pool_need(ctx, pool, estimate->peak_bytes, what);
 }
 
 wn_status wn_dedup_run(wn_ctx *ctx, const wn_method *method, const wn_dedup_input *in,
@@ -74,7 +76,7 @@ wn_status wn_dedup_run(wn_ctx *ctx, const wn_method *method, const wn_dedup_inpu
 
     *out = NULL;
     WNI_TRY(check_input(ctx, method, in, &estimate, params));
-    WNI_TRY(check_budget(ctx, method, &estimate));
+    WNI_TRY(check_budget(ctx, method, in->pool, &estimate));
     WNI_TRY(wn_pool_check(ctx, in->pool, 1, NULL));
     ops = method->ops;
     WNI_TRY(ops->run(ctx, in, params, out));
@@ -183,7 +185,7 @@ static wn_status family_run(wni_run *run)
     run->estimate.peak_bytes = wni_max(
         run->estimate.peak_bytes, n * (int64_t)(sizeof(wn_why) + sizeof(int64_t) + sizeof(float)));
     if (run->plan) goto done;
-    WNI_TRY(check_budget(run->ctx, run->method, &run->estimate));
+    WNI_TRY(check_budget(run->ctx, run->method, run->pool, &run->estimate));
     ops = run->method->ops;
     WNI_TRY(ops->run(run->ctx, &in, run->params, &dedup));
     WNI_TRY(write_rows(run, dedup));

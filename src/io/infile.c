@@ -89,6 +89,15 @@ static wn_status borrow(wn_ctx *ctx, const wni_infile *file, int *fd)
     return WN_OK;
 }
 
+wn_status wni_infile_wake(wn_ctx *ctx, wni_infile *file)
+{
+    int fd;
+    wn_status st = borrow(ctx, file, &fd);
+
+    if (st == WN_OK) file->fd = fd;
+    return st;
+}
+
 static void give(const wni_infile *file, int fd)
 {
     if (file->fd < 0) close(fd);

@@ -22,6 +22,9 @@ void wni_infile_close(wn_ctx *ctx, wni_infile *file);
  * longer the same. For pools of more files than a process may hold open. */
 void wni_infile_rest(wni_infile *file);
 
+/* Ends a rest: the file is open again until the next one or the end. WN_E_IO when it was replaced. */
+wn_status wni_infile_wake(wn_ctx *ctx, wni_infile *file);
+
 /* Exactly bytes [at, at + bytes) into out. WN_E_IO when the file shrank or was replaced. No allocation. */
 wn_status wni_infile_read(wn_ctx *ctx, const wni_infile *file, int64_t at, int64_t bytes,
                           void *out);

@@ -40,6 +40,8 @@ void wni_vecfile_close(wn_ctx *ctx, wni_vecfile *v);
 /* Bytes from the first to the last element, and mapping them. */
 int64_t wni_vecfile_span(const wni_vecfile *v);
 wn_status wni_vecfile_map(wn_ctx *ctx, wni_vecfile *v);
+/* Back to reading by pread, with a descriptor that stays open when `keep_open`; nothing when not mapped. */
+wn_status wni_vecfile_unmap(wn_ctx *ctx, wni_vecfile *v, bool keep_open);
 /* Nonzero when rows are scattered over the file: Fortran order. */
 static inline int wni_vecfile_by_column(const wni_vecfile *v)
 {

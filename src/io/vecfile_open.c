@@ -283,3 +283,13 @@ wn_status wni_vecfile_map(wn_ctx *ctx, wni_vecfile *v)
     if (st == WN_OK && v->map.data) wni_infile_rest(&v->file);
     return st;
 }
+
+wn_status wni_vecfile_unmap(wn_ctx *ctx, wni_vecfile *v, bool keep_open)
+{
+    wn_status st = WN_OK;
+
+    if (!v->map.base) return WN_OK; /* not mapped, or memory of the caller */
+    if (keep_open) st = wni_infile_wake(ctx, &v->file);
+    if (st == WN_OK) wni_mapping_free(ctx, &v->map);
+    return st;
+}

@@ -143,6 +143,15 @@ done:
     return st;
 }
 
+static void warn_slow(wn_ctx *ctx, const wni_vecfile *v)
+{
+    if (!v->map.data && wni_vecfile_by_column(v))
+        wni_log(ctx, WN_LOG_WARN,
+                "%s is in Fortran order and too large to map: reading it is slow; save it with "
+                "np.save(p, np.ascontiguousarray(a))",
+                v->label);
+}
+
 /* Maps all files when they are small beside the budget; larger pools are read by pread, so that the
  * memory of the process does not grow with them. */
 static wn_status map_or_not(wn_ctx *ctx, wn_pool *pool)
@@ -158,11 +167,7 @@ static wn_status map_or_not(wn_ctx *ctx, wn_pool *pool)
         const wni_vecfile *v = &pool->shard[i];
         if (pool->n_shards > 1 && i < FILES_NAMED)
             wni_log(ctx, WN_LOG_INFO, "shard %d: %s, %lld rows", i, v->label, (long long)v->n);
-        if (!v->map.data && wni_vecfile_by_column(v))
-            wni_log(ctx, WN_LOG_WARN,
-                    "%s is in Fortran order and too large to map: reading it is slow; save it with "
-                    "np.save(p, np.ascontiguousarray(a))",
-                    v->label);
+        warn_slow(ctx, v);
     }
     if (pool->n_shards > FILES_NAMED)
         wni_log(ctx, WN_LOG_INFO, "and %d more shards", pool->n_shards - FILES_NAMED);
@@ -330,6 +335,20 @@ static int32_t shard_of(const wn_pool *root, int64_t row)
             high = middle;
     }
     return low;
+}
+
+wn_status wni_pool_need(wn_ctx *ctx, const wn_pool *pool, int64_t bytes, const char *what)
+{
+    const wn_pool *root = root_of(pool);
+    wn_status st = WN_OK;
+
+    if (bytes <= wni_budget_left(ctx)) return WN_OK;
+    for (int32_t i = 0; i < root->n_shards && st == WN_OK; i++) {
+        if (!root->shard[i].map.base) continue;
+        st = wni_vecfile_unmap(ctx, &root->shard[i], i < FILES_OPEN);
+        if (st == WN_OK) warn_slow(ctx, &root->shard[i]);
+    }
+    return st == WN_OK ? wni_budget_need(ctx, bytes, what) : st;
 }
 
 int wni_pool_by_column(const wn_pool *pool)

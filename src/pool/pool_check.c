@@ -256,7 +256,7 @@ wn_status wn_pool_check(wn_ctx *ctx, const wn_pool *pool, int strict, wn_pool_re
     if (wni_pool_by_column(pool)) a.tile_rows = a.block_rows;
     scratch = workers * a.tile_rows * a.ld * (int64_t)sizeof(float);
     if (pool->dtype == WN_I32) scratch *= 2;
-    WNI_TRY(wni_budget_need(ctx, scratch, "checking a pool"));
+    WNI_TRY(wni_pool_need(ctx, pool, scratch, "checking a pool"));
     WNI_NEW(ctx, a.tile, workers * a.tile_rows * a.ld);
     if (pool->dtype == WN_I32) WNI_NEW(ctx, a.whole, workers * a.tile_rows * pool->d);
     WNI_NEW(ctx, a.of, ROUND_BLOCKS);

@@ -5,8 +5,8 @@
 #ifndef WNI_POOL_IMPL_H
 #define WNI_POOL_IMPL_H
 
-#include "base/ctx_impl.h"
 #include "io/vecfile.h"
+#include "pool/pool_use.h"
 #include "winnow/pool.h"
 
 struct wn_pool {
@@ -30,9 +30,6 @@ struct wn_pool {
 /* Rows as stored, not scaled under WN_COSINE; else as wn_pool_read. */
 wn_status wni_pool_read_stored(wn_ctx *ctx, const wn_pool *pool, int64_t first, int64_t n,
                                float *out, int64_t ld);
-
-/* "a.npy: row 17 (row 5 of the file)": where a row of any pool lies, into buf; returns buf. */
-const char *wni_pool_row_text(const wn_pool *pool, int64_t row, char *buf, size_t bytes);
 
 /* Nonzero when rows of any file lie scattered, so that few large reads are better than many small. */
 int wni_pool_by_column(const wn_pool *pool);

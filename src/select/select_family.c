@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/param.h"
+#include "pool/pool_use.h"
 #include "pool/run.h"
 #include "winnow/select.h"
 
@@ -59,12 +60,13 @@ done:
 }
 
 /* Refuses at once what would not fit. */
-static wn_status check_budget(wn_ctx *ctx, const wn_method *method, const wn_estimate *estimate)
+static wn_status check_budget(wn_ctx *ctx, const wn_method *method, const wn_pool *pool,
+                              const wn_estimate *estimate)
 {
     char what[64] = "select ";
 
     strncat(what, method->name, sizeof what - 16);
-    return wni_budget_need(ctx, estimate->peak_bytes, what);
+    return wni_pool_need(ctx, pool, estimate->peak_bytes, what);
 }
 
 wn_status wn_select_run(wn_ctx *ctx, const wn_method *method, const wn_select_input *in,
@@ -76,7 +78,7 @@ wn_status wn_select_run(wn_ctx *ctx, const wn_method *method, const wn_select_in
 
     *out = NULL;
     WNI_TRY(check_input(ctx, method, in, params, &estimate));
-    WNI_TRY(check_budget(ctx, method, &estimate));
+    WNI_TRY(check_budget(ctx, method, in->pool, &estimate));
     WNI_TRY(wn_pool_check(ctx, in->pool, 1, NULL));
     ops = method->ops;
     WNI_TRY(ops->run(ctx, in, params, out));
@@ -146,7 +148,7 @@ static wn_status family_run(wni_run *run)
     in.tree = tree;
     WNI_TRY(check_input(run->ctx, run->method, &in, run->params, &run->estimate));
     if (run->plan) goto done;
-    WNI_TRY(check_budget(run->ctx, run->method, &run->estimate));
+    WNI_TRY(check_budget(run->ctx, run->method, run->pool, &run->estimate));
     ops = run->method->ops;
     WNI_TRY(ops->run(run->ctx, &in, run->params, &selection));
     WNI_TRY(write_files(run, selection));

@@ -110,6 +110,38 @@ static void memory_budget_does_not_matter(void **state)
     }
 }
 
+/* Memory for what the plan says, while the files, mapped, would take some of it: they are let go. */
+static void what_the_plan_says_is_enough(void **state)
+{
+    enum { N = 20000, D = 12 };
+    float *v = ts_blobs(N, D, 9, 0.5, 3, NULL);
+    const char *file = ts_path("large.npy");
+    int n = fx_cases(cases, 0), ran = 0;
+
+    (void)state;
+    ts_write_npy(file, v, N, D);
+    free(v);
+    for (int i = 0; i < n; i++) {
+        const char *area = fx_area("other");
+        wn_ctx *ctx = ts_ctx(2, -1);
+        wn_estimate plan;
+        wn_job *job;
+        if (strcmp(cases[i].file, "pool.npy") == 0 && cases[i].family->n_inputs == 1) {
+            int64_t live = fx_warm(ctx);
+            ts_ok(ctx, fx_job(ctx, &cases[i], file, fx_output(&cases[i], area), &job));
+            ts_ok(ctx, wn_job_plan(job, &plan));
+            ctx->budget_bytes = live + plan.peak_bytes + 65536;      /* names, paths */
+            ran += ctx->budget_bytes - live > 2 * N * D * 4 + 65536; /* mapped at first */
+            ts_ok(ctx, wn_job_run(job));
+            wn_job_free(job);
+            assert_true(wn_ctx_peak_bytes(ctx) <= ctx->budget_bytes + 65536);
+        }
+        wn_ctx_free(ctx);
+    }
+    assert_true(ran >= 4);
+    remove(file);
+}
+
 static void manifest_of(const fx_case *c, const char *area, char *path, size_t bytes)
 {
     snprintf(path, bytes, "%s%smanifest.json", fx_output(c, area),
@@ -233,6 +265,7 @@ int main(void)
         cmocka_unit_test(threads_and_isa_do_not_matter),
         cmocka_unit_test(every_choice_runs_and_keeps_the_promise),
         cmocka_unit_test(memory_budget_does_not_matter),
+        cmocka_unit_test(what_the_plan_says_is_enough),
         cmocka_unit_test(replay_repeats),
         cmocka_unit_test(replay_refuses_changed_inputs),
         cmocka_unit_test(seed_matters_where_it_is_said),

@@ -11,6 +11,7 @@
 #include "support/support.h"
 #include "base/ctx_impl.h"
 #include "base/rng.h"
+#include "pool/pool_use.h"
 
 static wn_pool *open_files(wn_ctx *ctx, const char *const *paths, int32_t n, wn_metric metric)
 {
@@ -418,6 +419,54 @@ static void any_thread_may_read(void **state)
     free(v);
 }
 
+/* Mapped files are let go when an estimate needs their room, and only then; rows stay the same. */
+static void mappings_give_way(void **state)
+{
+    enum { FILES = 3, N = 900, D = 20 };
+    float *v = ts_normal((int64_t)FILES * N, D, 14), *got = malloc(sizeof *got * FILES * N * D);
+    const char *paths[FILES] = {ts_path("g0.npy"), ts_path("g1.npy"), ts_path("g2.npy")};
+    const int64_t bytes = (int64_t)FILES * N * D * 4;
+    int64_t row = 1700;
+    wn_ctx *ctx = ts_ctx(2, -1);
+    wn_pool *pool, *cosine, *view;
+    int64_t left, mapped;
+
+    (void)state;
+    for (int i = 0; i < FILES; i++)
+        ts_write_npy(paths[i], v + (int64_t)i * N * D, N, D);
+    left = wni_budget_left(ctx);
+    pool = open_files(ctx, paths, FILES, WN_L2);
+    ts_ok(ctx, wn_pool_with_metric(ctx, pool, WN_COSINE, &cosine));
+    ts_ok(ctx, wn_pool_view(ctx, cosine, &row, 1, &view));
+    mapped = wni_budget_left(ctx);
+    assert_true(left - mapped >= bytes);
+    ts_ok(ctx, wni_pool_need(ctx, view, mapped, "a test"));
+    assert_int_equal(wni_budget_left(ctx), mapped);
+    /* Far too much is refused; what fits without the mappings is not, from a view too. */
+    ts_ok(ctx, wni_pool_need(ctx, view, mapped + bytes, "a test"));
+    assert_true(wni_budget_left(ctx) >= mapped + bytes);
+    assert_int_equal(wni_pool_need(ctx, view, left + 1, "a test"), WN_E_BUDGET);
+    assert_non_null(strstr(wn_ctx_error(ctx), "a test needs"));
+    ts_ok(ctx, wn_pool_read(ctx, pool, 0, FILES * N, got, D));
+    assert_memory_equal(got, v, (size_t)bytes);
+    ts_ok(ctx, wn_pool_read(ctx, view, 0, 1, got, D));
+    unit_twin(v + row * D, D);
+    assert_memory_equal(got, v + row * D, D * 4);
+    wn_pool_free(view);
+    wn_pool_free(cosine);
+    wn_pool_free(pool);
+    assert_int_equal(wn_ctx_live_bytes(ctx), 0);
+    /* Memory of the caller is nobody's to let go. */
+    ts_ok(ctx, wn_pool_wrap(ctx, v, N, D, WN_F32, WN_L2, &pool));
+    assert_int_equal(wni_pool_need(ctx, pool, left + 1, "a test"), WN_E_BUDGET);
+    ts_ok(ctx, wn_pool_read(ctx, pool, 0, N, got, D));
+    assert_memory_equal(got, v, (size_t)N * D * 4);
+    wn_pool_free(pool);
+    wn_ctx_free(ctx);
+    free(v);
+    free(got);
+}
+
 /* More files than a pool keeps open. */
 static void many_shards(void **state)
 {
@@ -587,6 +636,7 @@ int main(void)
         cmocka_unit_test(a_passed_pool_is_not_read_again),
         cmocka_unit_test(wrap_refuses_nonsense),
         cmocka_unit_test(any_thread_may_read),
+        cmocka_unit_test(mappings_give_way),
         cmocka_unit_test(many_shards),
         cmocka_unit_test(a_file_that_shrinks_is_an_error),
         cmocka_unit_test(every_allocation_may_fail),

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the families need of a pool beyond the public header.
+ */
+#ifndef WNI_POOL_USE_H
+#define WNI_POOL_USE_H
+
+#include "base/ctx_impl.h"
+#include "winnow/pool.h"
+
+/* "a.npy: row 17 (row 5 of the file)": where a row of any pool lies, into buf; returns buf. */
+const char *wni_pool_row_text(const wn_pool *pool, int64_t row, char *buf, size_t bytes);
+
+/* wni_budget_need for work on a pool: mapped files count against the budget only as long as there is room
+ * for them. When `bytes` more would not fit beside them they are let go, and rows are read by pread from
+ * then on, with the same result. Only from the calling thread, while no other reads the pool. */
+wn_status wni_pool_need(wn_ctx *ctx, const wn_pool *pool, int64_t bytes, const char *what);
+
+#endif
