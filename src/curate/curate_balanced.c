@@ -76,13 +76,14 @@ static const wn_method *semantic_part(const wn_curate_balanced_params *p,
 }
 
 /* With k empty and a number of levels asked for: one level has 100 rows a cluster; of more, the finest has
- * 40, and each coarser one a tenth of the clusters. */
+ * 40, and each coarser one a tenth of the clusters. A level of one cluster is the last, so that few rows may
+ * have fewer levels than were asked for. */
 static void choose_k(wn_list *k, int32_t levels, int64_t n)
 {
     int64_t clusters = wni_max(n / (levels == 1 ? 100 : 40), 1);
 
     if (k->count > 0) return;
-    for (; k->count < levels; clusters = wni_max(clusters / 10, 1))
+    for (; k->count < levels && clusters > 0; clusters /= 10)
         k->at[k->count++] = clusters;
 }
 

@@ -3,6 +3,7 @@
  * The file-level run: text or vectors in, arrays, lines and the report out.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "curate/curate_impl.h"
@@ -159,6 +160,18 @@ done:
     return st;
 }
 
+/* Few rows cannot fill many levels. */
+static wn_status warn_levels(wni_curate *cu)
+{
+    char levels[16], k[256];
+
+    wni_curate_param(cu, "levels", levels, sizeof levels);
+    wni_curate_param(cu, "k", k, sizeof k);
+    if (k[0] || atoi(levels) <= cu->result->tree->levels) return WN_OK;
+    return wni_curate_warn(cu, "%s levels were asked for; the %lld rows left make %d", levels,
+                           (long long)cu->result->n_left, (int)cu->result->tree->levels);
+}
+
 /* For the manifest; the report has a section of its own for them. */
 static wn_status record_levels(wni_curate *cu)
 {
@@ -282,6 +295,7 @@ static wn_status family_run(wni_run *run)
     WNI_TRY(wni_curate_levels(&cu));
     if (run->table) WNI_TRY(wni_curate_balance(&cu));
     WNI_TRY(record_duplicates(&cu));
+    WNI_TRY(warn_levels(&cu));
     WNI_TRY(record_levels(&cu));
     WNI_TRY(record_selection(&cu));
     if (run->table) WNI_TRY(wni_curate_lines(&cu));

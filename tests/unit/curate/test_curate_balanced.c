@@ -287,6 +287,39 @@ static void tiny_pools(void **state)
     wn_ctx_free(ctx);
 }
 
+/* Levels asked for that the rows cannot fill: fewer, not an error, also when only the rows left are few. */
+static void few_rows_have_few_levels(void **state)
+{
+    enum { MANY = 4000, DISTINCT = 300 };
+    static const struct {
+        int64_t n, size;
+        int levels, expect;
+        int64_t k[3];
+    } cases[] = {{60, 30, 2, 1, {1}},       {60, 30, 8, 1, {1}},       {39, 30, 2, 1, {1}},
+                 {DISTINCT, 30, 1, 1, {3}}, {DISTINCT, 30, 2, 1, {7}}, {MANY, 30, 3, 1, {7}}};
+    float *v = ts_normal(MANY, D, 21);
+    wn_ctx *ctx = ts_ctx(2, -1);
+
+    (void)state;
+    for (int64_t i = DISTINCT; i < MANY; i++)
+        memcpy(v + i * D, v + (i % DISTINCT) * D, D * sizeof *v);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        wn_curate_balanced_params p = some(cases[i].size);
+        wn_curation *c;
+
+        p.k = (wn_list){0};
+        p.levels = cases[i].levels;
+        c = curate(ctx, v, cases[i].n, D, &p);
+        assert_int_equal(c->n_left, cases[i].n < DISTINCT ? cases[i].n : DISTINCT);
+        assert_int_equal(c->tree->levels, cases[i].expect);
+        for (int t = 0; t < c->tree->levels; t++)
+            assert_int_equal(c->tree->level[t]->k, cases[i].k[t]);
+        wn_curation_free(c);
+    }
+    wn_ctx_free(ctx);
+    free(v);
+}
+
 static void refused(const float *v, int64_t n, const wn_curate_balanced_params *p, wn_status want,
                     const char *const *words)
 {
@@ -377,10 +410,15 @@ static void failed_allocations_are_clean(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parts_agree),           cmocka_unit_test(recipe_equals_its_parts),
-        cmocka_unit_test(same_bytes_everywhere), cmocka_unit_test(earlier_rule_chains),
-        cmocka_unit_test(repeats_fill_the_size), cmocka_unit_test(tiny_pools),
-        cmocka_unit_test(bad_input_is_told),     cmocka_unit_test(failed_allocations_are_clean),
+        cmocka_unit_test(parts_agree),
+        cmocka_unit_test(recipe_equals_its_parts),
+        cmocka_unit_test(same_bytes_everywhere),
+        cmocka_unit_test(earlier_rule_chains),
+        cmocka_unit_test(repeats_fill_the_size),
+        cmocka_unit_test(tiny_pools),
+        cmocka_unit_test(few_rows_have_few_levels),
+        cmocka_unit_test(bad_input_is_told),
+        cmocka_unit_test(failed_allocations_are_clean),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -341,6 +341,24 @@ static void vectors_in(void **state)
     free(v);
 }
 
+static void fewer_levels_are_told(void **state)
+{
+    static const char *const params[] = {"size", "30", "levels", "2", "resample_steps", "1", NULL};
+    float *v = ts_normal(60, 8, 3);
+    wn_ctx *ctx = ts_ctx(2, -1);
+    char out[1024], *text;
+
+    (void)state;
+    ts_write_npy(ts_path("few.npy"), v, 60, 8);
+    snprintf(out, sizeof out, "%s", ts_path("few"));
+    run(ctx, ts_path("few.npy"), out, params);
+    text = read_text(out, "manifest.json");
+    assert_non_null(strstr(text, "2 levels were asked for; the 60 rows left make 1"));
+    free(text);
+    wn_ctx_free(ctx);
+    free(v);
+}
+
 static void fails(const char *input, const char *const *pairs, wn_status want, const char *word)
 {
     wn_ctx *ctx = ts_ctx(1, -1);
@@ -403,6 +421,7 @@ int main(void)
         cmocka_unit_test(replay_gives_the_same),
         cmocka_unit_test(csv_lines_are_copied),
         cmocka_unit_test(vectors_in),
+        cmocka_unit_test(fewer_levels_are_told),
         cmocka_unit_test(bad_runs_leave_nothing),
         cmocka_unit_test(why_needs_an_output),
     };
