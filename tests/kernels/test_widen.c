@@ -2,31 +2,70 @@
  *
  * widen_*: every value of the small types, hard values of the large ones, at any byte.
  */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/ctx_impl.h"
 #include "kernels/kernel_data.h"
 
 typedef void (*widen_fn)(const void *src, float *dst, int64_t count);
 
-/* The same bytes at eight starts and several counts, against the oracle, with sentinels behind. */
+#define GUARD  8 /* floats in front of and behind the output */
+#define SHORTS 70
+
+static widen_fn at_slot(const wni_kernels *kernels, size_t slot)
+{
+    widen_fn fn;
+
+    memcpy(&fn, (const char *)kernels + slot, sizeof fn);
+    return fn;
+}
+
+/* One call into sentinels: `want` and not a byte more. got holds n + 2 * GUARD + 1 floats. */
+static void check_call(widen_fn fn, const void *src, int64_t n, int odd, const float *want,
+                       float *got)
+{
+    float *dst = got + GUARD + odd;
+
+    memset(got, 0xa5, (size_t)(n + 2 * GUARD + 1) * 4);
+    fn(src, dst, n);
+    assert_memory_equal(dst, want, (size_t)n * 4);
+    for (int64_t i = 0; i < GUARD + odd; i++)
+        assert_memory_equal(got + i, "\xa5\xa5\xa5\xa5", 4);
+    for (int64_t i = n; i < n + GUARD; i++)
+        assert_memory_equal(dst + i, "\xa5\xa5\xa5\xa5", 4);
+}
+
+/* Every variant against the oracle: all counts up to SHORTS and those up to `count`, the source at eight
+ * starts and then with its end at the end of a page that nobody may read beyond. */
 static void check(const void *bytes, int64_t count, size_t element_bytes, size_t slot)
 {
-    char *src = kt_alloc(count * (int64_t)element_bytes + 64);
-    float *got = kt_alloc((count + 8) * 4), *want = kt_alloc((count + 8) * 4);
-    widen_fn oracle, fn;
+    const int64_t size = (int64_t)element_bytes, page = sysconf(_SC_PAGESIZE);
+    char *src = kt_alloc(count * size + 64), *pages;
+    float *got = kt_alloc((count + 2 * GUARD + 1) * 4), *want = kt_alloc(count * 4);
 
-    memcpy(&oracle, (const char *)wni_kernels_oracle() + slot, sizeof oracle);
-    oracle(bytes, want, count);
+    pages =
+        mmap(NULL, (size_t)(2 * page), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(pages != MAP_FAILED);
+    assert_int_equal(mprotect(pages + page, (size_t)page, PROT_NONE), 0);
+    at_slot(wni_kernels_oracle(), slot)(bytes, want, count);
     for (int isa = 0; isa <= (int)ts_best_isa(); isa++) {
-        memcpy(&fn, (const char *)wni_kernels_at(isa) + slot, sizeof fn);
-        for (int64_t start = 0; start < 8; start++)
-            for (int64_t n = count - 9 * (count > 9); n <= count; n++) {
-                memcpy(src + start, bytes, (size_t)count * element_bytes);
-                memset(got, 0xa5, (size_t)(count + 8) * 4);
-                fn(src + start, got + start % 2, n);
-                assert_memory_equal(got + start % 2, want, (size_t)n * 4);
-                for (int64_t i = n + start % 2; i < count + 8; i++)
-                    assert_memory_equal(got + i, "\xa5\xa5\xa5\xa5", 4);
-            }
+        widen_fn fn = at_slot(wni_kernels_at(isa), slot);
+
+        for (int start = 0; start < 8; start++) {
+            memcpy(src + start, bytes, (size_t)(count * size));
+            for (int64_t n = 0; n <= wni_min(count, SHORTS); n++)
+                check_call(fn, src + start, n, start % 2, want, got);
+            for (int64_t n = wni_max(count - 9, 0); n <= count; n++)
+                check_call(fn, src + start, n, start % 2, want, got);
+        }
+        for (int64_t n = 0; n <= wni_min(count, SHORTS); n++) {
+            memcpy(pages + page - n * size, bytes, (size_t)(n * size));
+            check_call(fn, pages + page - n * size, n, 0, want, got);
+        }
     }
+    munmap(pages, (size_t)(2 * page));
     free(src);
     free(got);
     free(want);
@@ -94,12 +133,41 @@ static void f64_and_i32_round_to_nearest_even(void **state)
     assert_true(out[5] == 16777216 && out[6] == 16777220);
 }
 
+/* What the oracle promises: sign and upper payload stay, f16 and f64 come out quiet, bf16 as it is. */
+static void nans_keep_sign_and_payload(void **state)
+{
+    static const uint16_t f16[] = {0x7c01, 0xfc01, 0x7e00, 0xffff};
+    static const uint32_t f16_wide[] = {0x7fc02000, 0xffc02000, 0x7fc00000, 0xffffe000};
+    static const uint16_t bf16[] = {0x7f81, 0xff81, 0x7fc0, 0xffff};
+    static const uint32_t bf16_wide[] = {0x7f810000, 0xff810000, 0x7fc00000, 0xffff0000};
+    static const uint64_t f64[] = {0x7ff0000000000001, 0xfff0000020000000, 0x7ff8000000000000,
+                                   0xffffffffffffffff};
+    static const uint32_t f64_wide[] = {0x7fc00000, 0xffc00001, 0x7fc00000, 0xffffffff};
+    uint64_t many[SHORTS];
+    float out[4];
+
+    (void)state;
+    wni_kernels_oracle()->widen_f16(f16, out, 4);
+    assert_memory_equal(out, f16_wide, sizeof out);
+    wni_kernels_oracle()->widen_bf16(bf16, out, 4);
+    assert_memory_equal(out, bf16_wide, sizeof out);
+    wni_kernels_oracle()->widen_f64(f64, out, 4);
+    assert_memory_equal(out, f64_wide, sizeof out);
+    for (uint64_t i = 0; i < SHORTS; i++) /* NaN, and now and then an infinity */
+        many[i] = wni_rand_u64(9, 4, i) | 0x7ff0000000000000;
+    for (int i = 0; i < SHORTS; i += 9)
+        many[i] &= 0xfff0000000000000;
+    check(f64, 4, 8, SLOT(widen_f64));
+    check(many, SHORTS, 8, SLOT(widen_f64));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_f16_and_bf16),
         cmocka_unit_test(every_byte),
         cmocka_unit_test(f64_and_i32_round_to_nearest_even),
+        cmocka_unit_test(nans_keep_sign_and_payload),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

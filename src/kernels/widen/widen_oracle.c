@@ -22,6 +22,16 @@ static float from_bits(uint32_t bits)
     return x;
 }
 
+/* Sign and upper payload of a NaN, made quiet. */
+static float nan_of(double x)
+{
+    uint64_t bits;
+
+    memcpy(&bits, &x, sizeof bits);
+    return from_bits((uint32_t)(bits >> 63) << 31 | 0x7fc00000u |
+                     (uint32_t)(bits >> 29 & 0x3fffff));
+}
+
 void wni_widen_f16_oracle(const void *src, float *dst, int64_t count)
 {
     for (int64_t i = 0; i < count; i++) {
@@ -63,7 +73,7 @@ void wni_widen_f64_oracle(const void *src, float *dst, int64_t count)
         double x;
 
         memcpy(&x, (const char *)src + 8 * i, sizeof x);
-        dst[i] = (float)x;
+        dst[i] = isnan(x) ? nan_of(x) : (float)x;
     }
 }
 
