@@ -120,6 +120,8 @@ done:
 
 wn_status wni_km_centers_changed(wni_km *km)
 {
+    wn_status st;
+
     km->cmax2 = 0;
     km->cmin2 = INFINITY;
     for (int32_t c = 0; c < km->k; c++) {
@@ -131,8 +133,10 @@ wn_status wni_km_centers_changed(wni_km *km)
         km->cmax2 = fmax(km->cmax2, sum * (1 + 1e-10));
         km->cmin2 = fmin(km->cmin2, sum * (1 - 1e-10));
     }
-    wni_mat_half_norms(km->ctx, &km->centers, km->half);
-    return km->opt.bounds ? separate(km) : WN_OK;
+    WNI_TRY(wni_mat_half_norms(km->ctx, &km->centers, km->half));
+    if (km->opt.bounds) st = separate(km);
+done:
+    return st;
 }
 
 /* ---- one chunk ------------------------------------------------------------------------------------ */

@@ -206,7 +206,7 @@ static wn_status take_many(struct seed *s, const wni_mat *picks, int64_t from)
     WNI_NEW(ctx, half, picks->n);
     WNI_NEW(ctx, at, chunk);
     WNI_NEW(ctx, score, chunk);
-    wni_mat_half_norms(ctx, picks, half);
+    WNI_TRY(wni_mat_half_norms(ctx, picks, half));
     s->picks = picks;
     s->from = from;
     s->at = at;

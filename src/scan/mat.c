@@ -6,7 +6,7 @@
 
 #include "scan/scan_impl.h"
 
-#define READ_BYTES 262144 /* of f32 per range */
+#define RANGE_BYTES 262144 /* of f32 per range */
 
 wn_status wni_mat_new(wn_ctx *ctx, int64_t n, int64_t d, wni_mat *out)
 {
@@ -30,6 +30,11 @@ void wni_mat_free(wn_ctx *ctx, wni_mat *m)
     memset(m, 0, sizeof *m);
 }
 
+static int64_t grain_of(const wni_mat *m)
+{
+    return wni_max(RANGE_BYTES / (m->ld * (int64_t)sizeof(float)), 1);
+}
+
 typedef struct gather_arg {
     wni_queries from;
     const wni_mat *to;
@@ -51,16 +56,34 @@ wn_status wni_mat_gather(wn_ctx *ctx, const wn_pool *pool, const int64_t *rows, 
     wn_status st = wni_mat_new(ctx, n, wn_pool_dim(pool), out);
 
     if (st != WN_OK) return st;
-    st = wni_parallel(ctx, n, wni_max(READ_BYTES / (out->ld * (int64_t)sizeof(float)), 1),
-                      gather_range, &arg);
+    st = wni_parallel(ctx, n, grain_of(out), gather_range, &arg);
     if (st != WN_OK) wni_mat_free(ctx, out);
     return st;
 }
 
-void wni_mat_half_norms(wn_ctx *ctx, const wni_mat *m, float *half_norms)
-{
-    const wni_kernels *kernels = wni_kernels_of(ctx);
+typedef struct norms_arg {
+    const wni_kernels *kernels;
+    const wni_mat *of;
+    float *half_norms;
+} norms_arg;
 
-    for (int64_t i = 0; i < m->n; i++)
-        half_norms[i] = kernels->dot(wni_mat_row(m, i), wni_mat_row(m, i), m->ld) / 2;
+static wn_status norms_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
+{
+    const norms_arg *a = arg;
+
+    (void)ctx;
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) {
+        const float *row = wni_mat_row(a->of, i);
+
+        a->half_norms[i] = a->kernels->dot(row, row, a->of->ld) / 2;
+    }
+    return WN_OK;
+}
+
+wn_status wni_mat_half_norms(wn_ctx *ctx, const wni_mat *m, float *half_norms)
+{
+    norms_arg arg = {wni_kernels_of(ctx), m, half_norms};
+
+    return wni_parallel(ctx, m->n, grain_of(m), norms_range, &arg);
 }

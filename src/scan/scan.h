@@ -30,7 +30,7 @@ static inline float *wni_mat_row(const wni_mat *m, int64_t i)
 wn_status wni_mat_gather(wn_ctx *ctx, const wn_pool *pool, const int64_t *rows, int64_t n,
                          wni_mat *out);
 /* half_norms[i] = canonical dot(row, row) / 2: the bias for L2. */
-void wni_mat_half_norms(wn_ctx *ctx, const wni_mat *m, float *half_norms);
+wn_status wni_mat_half_norms(wn_ctx *ctx, const wni_mat *m, float *half_norms);
 
 /* The queries: rows of a pool. Position q of the scan is row rows[q], or first + q when rows is NULL. */
 typedef struct wni_queries {

@@ -224,7 +224,7 @@ static void argmin_is_the_twin(void **state)
                                            : wni_mat_new(ctx, nb, shapes[c].d, &mat));
                     if (!s.base.rows) ts_ok(ctx, wn_pool_read(ctx, s.bp, 2, nb, mat.v, mat.ld));
                     bias = malloc((size_t)nb * sizeof *bias);
-                    wni_mat_half_norms(ctx, &mat, bias);
+                    ts_ok(ctx, wni_mat_half_norms(ctx, &mat, bias));
                     ts_ok(ctx, wni_scan_argmin(ctx, &s.queries, &mat, l2 ? bias : NULL, at, score,
                                                second));
                     for (int64_t q = 0; q < nq; q++) {
