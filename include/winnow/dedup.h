@@ -13,9 +13,12 @@ extern "C" {
 #endif
 
 typedef struct wn_dedup_report {
-    int64_t pairs_compared; /* row pairs whose similarity was computed, upper bound */
-    int64_t blocks;         /* k-means blocks within which rows were compared; 1 = all pairs */
-    int64_t recall_sample;  /* rows sampled to measure what blocking lost; 0 = nothing was lost */
+    /* Pairs of rows that the rule is about: each row with the rows before it in its block, under `groups`
+     * with the kept ones of them. A number of the data and the parameters: how many of these were scored
+     * whole, and what else was scored to find them, depends on memory and is not counted. */
+    int64_t pairs_compared;
+    int64_t blocks;        /* k-means blocks within which rows were compared; 1 = all pairs */
+    int64_t recall_sample; /* rows sampled to measure what blocking lost; 0 = nothing was lost */
     double recall; /* share of sampled rows with a duplicate whose duplicate shares the block */
     double worst_similarity; /* lowest similarity between a dropped row and its partner; 1 = none */
     int64_t recall_duplicates; /* sampled rows that have a duplicate before them anywhere */

@@ -13,6 +13,13 @@ int64_t wni_pairs_among(int64_t n)
     return n < ((int64_t)1 << 31) ? n * (n - 1) / 2 : INT64_MAX;
 }
 
+int64_t wni_pairs_sum(int64_t a, int64_t b)
+{
+    int64_t sum;
+
+    return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
 /* ---- sinks ------------------------------------------------------------------------------------- */
 
 /* The most similar base row of each query; the smaller base number on ties, as b ascends. */
@@ -149,6 +156,16 @@ done:
     return st;
 }
 
+/* The pairs that the rule is about, of rows begin, begin + 1, ... of the list, of which `kept` before them
+ * were kept. How many are scored depends on the size of the blocks; this does not. */
+static void count_pairs(rule_run *r, wn_dedup_rule rule, int64_t begin, int64_t m, int64_t kept)
+{
+    for (int64_t q = 0; q < m; q++) {
+        r->dups->pairs = wni_pairs_sum(r->dups->pairs, rule == WN_DEDUP_GROUPS ? kept : begin + q);
+        kept += r->dups->partner[r->rows[q]] < 0;
+    }
+}
+
 wn_status wni_dedup_rule(wn_ctx *ctx, wni_simjoin *join, const wn_pool *pool, wn_dedup_rule rule,
                          float floor, const int64_t *list, int64_t n, wni_dups *dups,
                          int64_t done_pairs, int64_t total)
@@ -169,7 +186,7 @@ wn_status wni_dedup_rule(wn_ctx *ctx, wni_simjoin *join, const wn_pool *pool, wn
         WNI_NEW(ctx, r.mask, words);
     }
     for (int64_t begin = 0; begin < n; begin += block) {
-        int64_t m = wni_min(block, n - begin);
+        int64_t m = wni_min(block, n - begin), kept = r.n_kept;
 
         for (int64_t i = 0; i < m; i++)
             r.rows[i] = list ? list[begin + i] : begin + i;
@@ -178,6 +195,7 @@ wn_status wni_dedup_rule(wn_ctx *ctx, wni_simjoin *join, const wn_pool *pool, wn
             WNI_TRY(groups_block(ctx, &r, m));
         else
             WNI_TRY(earlier_block(ctx, &r, begin, m));
+        count_pairs(&r, rule, begin, m, kept);
         WNI_TRY(wni_poll(ctx));
         wni_progress(ctx, "comparing rows", done_pairs + wni_pairs_among(begin + m), total);
     }

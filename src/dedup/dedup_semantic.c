@@ -230,7 +230,6 @@ static wn_status compare(wn_ctx *ctx, const wn_pool *work, const wn_dedup_semant
     if (k <= 1) {
         WNI_TRY(wni_dedup_rule(ctx, join, work, (wn_dedup_rule)p->rule, floor, NULL, n, dups, 0,
                                wni_pairs_among(n)));
-        report->pairs_compared = wni_simjoin_pairs(join);
     } else {
         for (int64_t c = 0; c < k; c++)
             total += wni_pairs_among(b.begin[c + 1] - b.begin[c]);
@@ -240,9 +239,9 @@ static wn_status compare(wn_ctx *ctx, const wn_pool *work, const wn_dedup_semant
                                    b.order + b.begin[c], rows, dups, done_pairs, total));
             done_pairs += wni_pairs_among(rows);
         }
-        report->pairs_compared = wni_simjoin_pairs(join); /* without the sample's */
         WNI_TRY(measure_recall(ctx, join, work, &b, p->recall_sample, p->seed, report));
     }
+    report->pairs_compared = dups->pairs;
 done:
     wni_simjoin_free(join);
     blocks_free(ctx, &b);

@@ -12,6 +12,7 @@
 typedef struct wni_dups {
     int64_t *partner;  /* (n) */
     float *similarity; /* (n) */
+    int64_t pairs;     /* as in wn_dedup_report, added up over the lists */
 } wni_dups;
 
 /* Applies `rule` to the rows list[0..n), ascending (list NULL = rows 0..n). Progress counts pairs from
@@ -20,6 +21,8 @@ wn_status wni_dedup_rule(wn_ctx *ctx, wni_simjoin *join, const wn_pool *pool, wn
                          float floor, const int64_t *list, int64_t n, wni_dups *dups, int64_t done,
                          int64_t total);
 
+/* A sum of counts, as far as int64_t goes. */
+int64_t wni_pairs_sum(int64_t a, int64_t b);
 /* Pairs among n rows, as far as int64_t goes. */
 int64_t wni_pairs_among(int64_t n);
 

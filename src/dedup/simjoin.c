@@ -14,7 +14,7 @@ struct wni_simjoin {
     const wni_kernels *kern;
     float floor;
     wni_sketch sketch;
-    int64_t block_rows, base_rows, pairs;
+    int64_t block_rows, base_rows;
 
     /* The query block. Straight joins let the scan read the rows and keep only their numbers. */
     const int64_t *rows;
@@ -115,11 +115,6 @@ int64_t wni_simjoin_block_rows(const wni_simjoin *join)
 int32_t wni_simjoin_sketch_dims(const wni_simjoin *join)
 {
     return join->sketch.dims;
-}
-
-int64_t wni_simjoin_pairs(const wni_simjoin *join)
-{
-    return join->pairs;
 }
 
 /* ---- loading ----------------------------------------------------------------------------------- */
@@ -242,8 +237,6 @@ wn_status wni_simjoin_run(wn_ctx *ctx, wni_simjoin *j, const int64_t *sub, int64
         s.base_first = b;
         WNI_TRY(wni_scan_block(ctx, &queries, &seen, b, &epilogue, &s));
     }
-    for (int64_t q = 0; q < n; q++)
-        j->pairs += limit ? wni_min(limit[q], base->n) : base->n;
 done:
     return st;
 }

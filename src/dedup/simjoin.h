@@ -39,7 +39,6 @@ int64_t wni_simjoin_bytes(const wn_ctx *ctx, int64_t n, int64_t d);
 
 int64_t wni_simjoin_block_rows(const wni_simjoin *join);
 int32_t wni_simjoin_sketch_dims(const wni_simjoin *join); /* 0 = straight */
-int64_t wni_simjoin_pairs(const wni_simjoin *join);       /* compared so far */
 
 /* Loads pool rows rows[0..n) as the query block, n <= block_rows; `rows` must stay until the next load. */
 wn_status wni_simjoin_load(wn_ctx *ctx, wni_simjoin *join, const int64_t *rows, int64_t n);

@@ -43,8 +43,9 @@ const char *fx_area(const char *name);
 const char *fx_output(const fx_case *c, const char *area);
 /* Entries of a folder, temporary ones included. */
 int fx_entries(const char *area);
-/* Nonzero when both areas hold the same files with the same bytes; manifests and reports, which hold
- * times, are left out. Else fx_difference() names the last file that differs. */
+/* Nonzero when both areas hold the same files with the same bytes; of manifests the counts and
+ * warnings are compared, and reports, which hold times, are left out. Else fx_difference() names the
+ * last file that differs. */
 int fx_same(const char *a, const char *b);
 const char *fx_difference(void);
 

@@ -16,6 +16,7 @@
 typedef struct result {
     int64_t *partner;
     float *similarity;
+    int64_t pairs;
 } result;
 
 /* Rows in clumps: copies with noise of several sizes, so that thresholds cut through the clumps. */
@@ -40,7 +41,7 @@ static result twin(wn_ctx *ctx, const float *rows, int64_t n, int64_t d, wn_dedu
     int64_t ld = (d + 15) / 16 * 16;
     float *v = aligned_alloc(64, (size_t)(n * ld + 16) * sizeof *v), floor = (float)threshold;
     result r = {malloc((size_t)n * sizeof *r.partner + 8),
-                malloc((size_t)n * sizeof *r.similarity + 8)};
+                malloc((size_t)n * sizeof *r.similarity + 8), 0};
     const wni_kernels *kern = wni_kernels_of(ctx);
     wn_pool *pool, *cosine;
 
@@ -56,6 +57,7 @@ static result twin(wn_ctx *ctx, const float *rows, int64_t n, int64_t d, wn_dedu
             float s = kern->dot(v + i * ld, v + j * ld, ld);
             if (kern->dot(v + j * ld, v + j * ld, ld) == 0) continue;
             if (rule == WN_DEDUP_GROUPS && r.partner[j] != j) continue;
+            r.pairs++;
             if (s < floor || (r.partner[i] != i && s <= best)) continue;
             best = s;
             r.partner[i] = j;
@@ -113,6 +115,7 @@ static void same_as(const wn_dedup *dedup, result want, int64_t n)
         kept += want.partner[i] == i;
     }
     assert_int_equal(dedup->kept, kept);
+    assert_int_equal(dedup->report.pairs_compared, want.pairs);
 }
 
 static void like_all_pairs_in_any_blocks(void **state)
