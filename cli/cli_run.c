@@ -121,7 +121,7 @@ static int print_plan(const cli_args *args, cli_progress *progress, wn_ctx *ctx,
     printf("peak memory  %s of a budget of %s\n", cli_bytes_text((double)estimate.peak_bytes, a),
            cli_bytes_text(budget, b));
     printf("work         %.3g GFLOP at most\n", estimate.flops / 1e9);
-    printf("bytes read   %s\n", cli_bytes_text(estimate.bytes_read, a));
+    printf("bytes read   %s at most, every pass counted\n", cli_bytes_text(estimate.bytes_read, a));
     return cli_stdout_end(CLI_OK);
 }
 
@@ -173,11 +173,12 @@ int cli_run_job(cli_args *args)
 static char *manifest_path(const char *path)
 {
     static const char *const ends[] = {"/manifest.json", ".manifest.json", ""};
-    size_t bytes = strlen(path) + sizeof "/manifest.json";
-    char *out = cli_grow(NULL, bytes, 1);
+    size_t length = strlen(path);
+    char *out = cli_grow(NULL, length + sizeof ".manifest.json", 1);
 
+    memcpy(out, path, length);
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
-        snprintf(out, bytes, "%s%s", path, ends[i]);
+        memcpy(out + length, ends[i], strlen(ends[i]) + 1);
         if (access(out, F_OK) == 0) break;
     }
     return out;

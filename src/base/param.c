@@ -324,13 +324,13 @@ wn_status wn_params_set(wn_ctx *ctx, const wn_method *method, void *params, cons
 /* Shortest decimal that reads back as the same double. */
 static int real_text(double x, char *buf, size_t bytes)
 {
-    int length = 0;
+    char text[40];
 
     for (int digits = 6; digits <= 17; digits++) {
-        length = snprintf(buf, bytes, "%.*g", digits, x);
-        if (length < 0 || (size_t)length >= bytes || strtod(buf, NULL) == x) break;
+        snprintf(text, sizeof text, "%.*g", digits, x);
+        if (strtod(text, NULL) == x) break;
     }
-    return length;
+    return snprintf(buf, bytes, "%s", text);
 }
 
 int wn_params_text(const wn_method *method, const void *params, const char *name, char *buf,
