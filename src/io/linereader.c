@@ -244,7 +244,9 @@ wn_status wni_lines_open(wn_ctx *ctx, const char *path, int64_t max_bytes, wni_l
     WNI_NEW(ctx, l->buf, l->room);
     l->fd = open(path, O_RDONLY | O_CLOEXEC);
     if (l->fd < 0) {
-        st = wni_fail(ctx, WN_E_IO, "%s: cannot open: %s", path, strerror(errno));
+        bool absent = errno == ENOENT || errno == ENOTDIR;
+        st = wni_fail(ctx, absent ? WN_E_DATA : WN_E_IO, "%s: cannot open: %s", path,
+                      strerror(errno));
         goto done;
     }
     WNI_TRY(refill(l));

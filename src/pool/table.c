@@ -78,6 +78,7 @@ void wn_table_free(wn_table *table)
         wni_free(table->ctx, table->file[i]);
     wni_free(table->ctx, table->file);
     wni_free(table->ctx, table->first_row);
+    wni_free(table->ctx, table->first_line);
     wni_free(table->ctx, table->name);
     wni_free(table->ctx, table->type);
     wni_free(table->ctx, table->path);
@@ -194,9 +195,11 @@ const char *wni_table_where(const wn_table *t, int64_t row, char *buf, size_t by
         file--;
     if (file < 0)
         snprintf(buf, bytes, "row %lld", (long long)row);
+    else if (t->first_line && t->first_line[file] >= 0)
+        snprintf(buf, bytes, "%s line %lld (row %lld)", t->file[file],
+                 (long long)(t->first_line[file] + row - t->first_row[file]), (long long)row);
     else
-        snprintf(buf, bytes, "%s, record %lld", t->file[file],
-                 (long long)(row - t->first_row[file] + 1));
+        snprintf(buf, bytes, "%s (row %lld)", t->file[file], (long long)row);
     return buf;
 }
 
@@ -299,7 +302,7 @@ const char *wn_table_id_column(const wn_table *table)
 /* ---- cells ------------------------------------------------------------------------------------- */
 
 /* `format` has one %s, for the column's name in quotes. */
-static wn_status prepare(wn_table *t, const char *format, int32_t column, sqlite3_stmt **out)
+static wn_status prepare(const wn_table *t, const char *format, int32_t column, sqlite3_stmt **out)
 {
     wn_status st = WN_OK;
     char *name = NULL, *sql = NULL;
@@ -344,6 +347,22 @@ wn_status wn_table_text(wn_table *t, int64_t row, int32_t column, const char **t
     if (sqlite3_column_type(t->cell, 0) == SQLITE_NULL) return WN_OK;
     *text = (const char *)sqlite3_column_text(t->cell, 0);
     return *text ? WN_OK : wni_sql_fail(t->ctx, t->db, t->path, "reading a row");
+}
+
+wn_status wni_table_text_bytes(const wn_table *t, int32_t column, int64_t *bytes)
+{
+    sqlite3_stmt *s;
+    wn_status st =
+        prepare(t, "SELECT coalesce(sum(length(CAST(%s AS BLOB))), 0) FROM rows", column, &s);
+
+    *bytes = 0;
+    if (st != WN_OK) return st;
+    if (sqlite3_step(s) == SQLITE_ROW)
+        *bytes = sqlite3_column_int64(s, 0);
+    else
+        st = wni_sql_fail(t->ctx, t->db, t->path, "measuring a column");
+    sqlite3_finalize(s);
+    return st;
 }
 
 wn_status wn_table_scan(wn_table *t, int32_t column,

@@ -13,6 +13,7 @@ typedef struct builder {
     char **paths; /* (n_paths) expanded */
     int32_t n_paths;
     int64_t *first; /* (n_paths + 1) first row of each file */
+    int64_t *line;  /* (n_paths) line of that row while all lines follow one another, else -1 */
     wni_schema schema;
     int32_t id, text; /* columns, -1 = not asked for or not met yet */
 
@@ -99,6 +100,10 @@ static wn_status survey_file(builder *b, int32_t file)
             if (cells[i].kind > b->schema.kind[cells[i].column])
                 b->schema.kind[cells[i].column] = cells[i].kind;
         WNI_TRY(check_record(b, cells, count, b->paths[file], line));
+        if (rows == b->first[file])
+            b->line[file] = line;
+        else if (line - b->line[file] != rows - b->first[file])
+            b->line[file] = -1;
         if ((++rows & 4095) == 0) wni_progress(b->ctx, "check records", rows, 0);
     }
     if (rows == b->first[file])
@@ -412,6 +417,18 @@ static void discard(builder *b)
     sqlite3_free(path);
 }
 
+/* For error texts: the database knows names without folders and no lines. */
+static void keep_places(builder *b, wn_table *table)
+{
+    for (int32_t i = 0; i < table->files && i < b->n_paths; i++) {
+        char *name = table->file[i];
+        table->file[i] = b->paths[i];
+        b->paths[i] = name;
+    }
+    table->first_line = b->line;
+    b->line = NULL;
+}
+
 wn_status wn_table_build(wn_ctx *ctx, const char *const *paths, int32_t n_paths,
                          const char *db_path, const wn_table_options *options, wn_table **out)
 {
@@ -428,16 +445,19 @@ wn_status wn_table_build(wn_ctx *ctx, const char *const *paths, int32_t n_paths,
 
     WNI_TRY(wni_paths_expand(ctx, paths, n_paths, &b.paths, &b.n_paths));
     WNI_NEW0(ctx, b.first, (int64_t)b.n_paths + 1);
+    WNI_NEW0(ctx, b.line, (int64_t)b.n_paths + 1);
     WNI_TRY(survey(&b));
     WNI_TRY(create(&b));
     WNI_TRY(fill(&b));
     WNI_TRY(wni_table_attach(ctx, b.db, db_path, out));
     b.db = NULL;
+    keep_places(&b, *out);
 done:
     sqlite3_finalize(b.insert);
     if (b.db) discard(&b);
     wni_schema_free(&b.schema);
     wni_free(ctx, b.first);
+    wni_free(ctx, b.line);
     wni_paths_free(ctx, b.paths);
     return st;
 }

@@ -76,8 +76,11 @@ struct wn_table {
     int32_t columns, id; /* id: column, -1 = none */
     char **name, **type;
     int32_t files;
-    char **file;        /* (files) names of the text files, without folders */
+    char **file; /* (files) the text files: as given when just built, else names without folders */
     int64_t *first_row; /* (files) */
+    int64_t
+        *first_line; /* (files) of row 0 when every row has one line and no line is blank, else -1;
+                          * NULL for a table that was opened */
     sqlite3_stmt *cell; /* of wn_table_text, for column `cell_column` */
     int32_t cell_column;
 };

@@ -19,11 +19,31 @@ bad "one dimension" 3 "bad_vector.npy" curate "$IN/bad_vector.npy" --size 1 -o o
 bad "shards of different d" 3 "bad_d_1.npy" curate "$IN/bad_d_0.npy" "$IN/bad_d_1.npy" --size 50 -o out
 bad "shards of different d by pattern" 3 "bad_d_1.npy" curate "$IN/bad_d_?.npy" --size 50 -o out
 bad "no such file" 3 "missing.npy" curate missing.npy --size 50 -o out
+bad "no such text" 3 "missing.jsonl: cannot open" curate missing.jsonl --size 50 -o out
+bad "--dim beside a file that knows" 3 "16" curate "$P" --dim 32 --size 50 -o out
+check "--dim that agrees" "$WINNOW" curate "$P" --dim 16 --size 50 -o agrees -q
 bad "pattern without a match" 3 "missing_*.npy" curate 'missing_*.npy' --size 50 -o out
 bad "k > n" 3 "1501" cluster kmeans "$P" --k 1501 -o out
 bad "size > n" 3 "1501" curate "$P" --size 1501 -o out
 bad "text field missing in a line" 3 "line 43" vectorize "$IN/bad_missing.jsonl" --text gloss -o out.npy
 bad "text field missing altogether" 3 "glos" vectorize "$IN/corpus.jsonl" --text glos -o out.npy
+mkdir texts
+cat > texts/a.jsonl << 'END'
+{"text": "one two"}
+{"text": "three four"}
+{"n": 5}
+END
+head -n 2 texts/a.jsonl > texts/b.jsonl
+printf '{"text": "one"}\n\n{"text": ","}\n' > texts/blank.jsonl
+printf 'text,n\none,1\n"two\nthree",2\n!,3\n' > texts/long.csv
+bad "no text in a row, column by its name" 3 "texts/a.jsonl line 3 (row 2): its text is missing" \
+    vectorize texts/a.jsonl -o out.npy
+bad "no text in the second file" 3 "texts/a.jsonl line 3 (row 4): its text is missing" \
+    vectorize texts/b.jsonl texts/a.jsonl -o out.npy
+bad "no word in a row" 3 "texts/blank.jsonl (row 1): its text has no word" \
+    vectorize texts/blank.jsonl -o out.npy
+bad "no word in a row after one of two lines" 3 "texts/long.csv (row 2): its text has no word" \
+    curate texts/long.csv --size 1 -o out
 bad "broken JSON line" 3 "42" vectorize "$IN/bad_json.jsonl" --text gloss -o out.npy
 bad "text that is not UTF-8" 3 "44" vectorize "$IN/bad_utf8.jsonl" --text gloss -o out.npy
 bad "id that repeats" 3 "line 45" curate "$IN/bad_id.jsonl" --text gloss --id id --size 50 -o out

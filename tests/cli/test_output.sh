@@ -29,6 +29,12 @@ check "plan has numbers" python3 -c "
 import json
 p = json.load(open('plan.json'))
 assert p['peak_bytes'] > 0 and p['bytes_read'] >= 1500 * 16 * 4 and p['flops'] > 0, p"
+"$WINNOW" plan vectorize "$IN/corpus.jsonl" --text gloss --json > plan.json
+check "plan of text knows how much text" python3 -c "
+import json
+p = json.load(open('plan.json'))
+text = sum(len(json.loads(line)['gloss']) for line in open('$IN/corpus.jsonl'))
+assert p['bytes_read'] == 2 * text and p['flops'] > 50 * text and 2**24 < p['peak_bytes'] < 2**26, p"
 bad "plan checks what a run would" 3 "1501" plan cluster kmeans "$P" --k 1501
 
 check "info" "$WINNOW" info "$IN/shard_*.npy" -q

@@ -211,7 +211,7 @@ static void test_damaged(void **state)
     expect_failure(ts_path("not.gz"), WNI_LINE_MAX, WN_E_DATA, "not gzip data");
     ts_write_file(ts_path("empty.zst"), "", 0);
     expect_failure(ts_path("empty.zst"), WNI_LINE_MAX, WN_E_DATA, "the file is empty");
-    expect_failure(ts_path("absent.txt"), WNI_LINE_MAX, WN_E_IO, "cannot open");
+    expect_failure(ts_path("absent.txt"), WNI_LINE_MAX, WN_E_DATA, "cannot open");
     expect_failure(ts_tmp(), WNI_LINE_MAX, WN_E_IO, "cannot read");
 }
 

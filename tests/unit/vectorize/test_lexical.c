@@ -462,9 +462,9 @@ static void test_bad_input(void **state)
     wn_table *t;
 
     (void)state;
-    expect_failure(empty, 5, &p, WN_E_DATA, "texts.jsonl, record 3: its gloss has no word",
+    expect_failure(empty, 5, &p, WN_E_DATA, "texts.jsonl line 3 (row 2): its gloss has no word",
                    "drop it");
-    expect_failure(null, 2, &p, WN_E_DATA, "texts.jsonl, record 2: its gloss is missing",
+    expect_failure(null, 2, &p, WN_E_DATA, "texts.jsonl line 2 (row 1): its gloss is missing",
                    "drop it");
     p.nonzeros = 64;
     p.dim = 32;
@@ -476,7 +476,7 @@ static void test_bad_input(void **state)
     p = defaults();
     p.words = (wn_list){1, {2}};
     p.char_weight = 0;
-    expect_failure(fine, 2, &p, WN_E_DATA, "record 2: its gloss has no word", "");
+    expect_failure(fine, 2, &p, WN_E_DATA, "line 2 (row 1): its gloss has no word", "");
     p = defaults();
     p.dim = 8;
     expect_failure(fine, 2, &p, WN_E_USAGE, "dim", "16");
