@@ -93,6 +93,7 @@ typedef struct wn_param {
 #define WN_METHOD_SEEDED      1u /* has a `seed` parameter that changes the result */
 #define WN_METHOD_EXACT       2u /* returns the exact answer of its definition, no approximation */
 #define WN_METHOD_OUT_OF_CORE 4u /* streams the pool; memory does not grow with n x d */
+#define WN_METHOD_OWN_METRIC  8u /* compares rows in one way whatever the pool's metric */
 
 typedef struct wn_method {
     const char *family, *name;

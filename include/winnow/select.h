@@ -16,6 +16,7 @@ typedef enum wn_why_rule {
     WN_WHY_EXACT_DUPLICATE, /* the partner has the same bytes */
     WN_WHY_NEAR_DUPLICATE,  /* the partner is at least as similar as the threshold */
     WN_WHY_QUOTA,           /* its cluster's share of the budget went to other rows */
+    WN_WHY_NO_CLUSTER,      /* the tree has no cluster for it */
     WN_WHY_COUNT
 } wn_why_rule;
 

@@ -220,6 +220,9 @@ static void say_rule(why_folder *f, const wn_why *why)
     case WN_WHY_NEAR_DUPLICATE:
         wni_str_add(&f->out, ": dropped, a near duplicate");
         break;
+    case WN_WHY_NO_CLUSTER:
+        wni_str_add(&f->out, ": dropped, in no cluster: the tree was made without it");
+        break;
     default:
         wni_str_add(&f->out, ": dropped, over quota: its cluster's share of the selection went to "
                              "other rows");

@@ -191,7 +191,8 @@ static wn_status pick_rows(wn_ctx *ctx, balancing *b)
     for (int64_t c = 0; c < k; c++)
         b->begin[c + 1] += b->begin[c];
     for (int64_t i = 0; i < n; i++)
-        s->why[i] = (wn_why){-1, __builtin_nanf(""), fine->labels[i], WN_WHY_QUOTA, 0};
+        s->why[i] = (wn_why){-1, __builtin_nanf(""), fine->labels[i],
+                             fine->labels[i] < 0 ? WN_WHY_NO_CLUSTER : WN_WHY_QUOTA, 0};
 
     wni_progress(ctx, "picking rows", 0, n);
     WNI_TRY(wni_parallel(ctx, n, grain, key_range, b));
@@ -309,7 +310,7 @@ const wn_method wni_method_select_balanced = {
     .summary = "the same number of rows from every branch of a tree of clusters",
     .papers = "vo2024",
     .cost = "one pass over the rows (none for random picks); 40 bytes a row",
-    .flags = WN_METHOD_SEEDED | WN_METHOD_EXACT | WN_METHOD_OUT_OF_CORE,
+    .flags = WN_METHOD_SEEDED | WN_METHOD_EXACT | WN_METHOD_OUT_OF_CORE | WN_METHOD_OWN_METRIC,
     .params = wni_param_rows,
     .n_params = WN_PARAM_COUNT,
     .params_bytes = sizeof(wn_select_balanced_params),

@@ -131,6 +131,64 @@ done:
     return st;
 }
 
+/* The folder of the tree: `dir`, or the clusters in the output of curate. */
+static char *tree_folder(wn_ctx *ctx, const char *dir)
+{
+    char *labels = wni_format(ctx, "%s/labels.npy", dir);
+    char *inside = wni_format(ctx, "%s/clusters", dir), *folder = NULL;
+
+    if (labels && inside)
+        folder = wni_format(ctx, "%s",
+                            wni_path_exists(labels) || !wni_path_exists(inside) ? dir : inside);
+    wni_free(ctx, labels);
+    wni_free(ctx, inside);
+    return folder;
+}
+
+/* curate clusters the rows that are no duplicates and lists them in rows.npy beside the tree. Their labels are
+ * laid out over the whole pool; the other rows are in no cluster. */
+static wn_status spread_labels(wn_ctx *ctx, const char *folder, int64_t n, wn_tree *tree)
+{
+    wn_partition *fine = tree->level[0];
+    char *path = wni_format(ctx, "%s/rows.npy", folder);
+    int32_t *labels = NULL;
+    void *data = NULL;
+    const int64_t *rows;
+    int64_t m;
+    wn_status st = WN_OK;
+
+    if (!path) return WN_E_NOMEM;
+    if (!wni_path_exists(path)) goto done;
+    WNI_TRY(wni_npy_load(ctx, path, "<i8", 1, &m, &data));
+    rows = data;
+    if (m != fine->n) {
+        st = wni_fail(ctx, WN_E_DATA, "%s: found %lld rows, but labels.npy beside it has %lld",
+                      path, (long long)m, (long long)fine->n);
+        goto done;
+    }
+    for (int64_t i = 0; i < m; i++)
+        if (rows[i] < 0 || rows[i] >= n || (i && rows[i] <= rows[i - 1])) {
+            st =
+                wni_fail(ctx, WN_E_DATA,
+                         "%s: entry %lld is row %lld, expected ascending rows below %lld: give the "
+                         "pool that the tree was made from",
+                         path, (long long)i, (long long)rows[i], (long long)n);
+            goto done;
+        }
+    WNI_NEW(ctx, labels, n);
+    for (int64_t i = 0; i < n; i++)
+        labels[i] = -1;
+    for (int64_t i = 0; i < m; i++)
+        labels[rows[i]] = fine->labels[i];
+    wni_free(ctx, fine->labels);
+    fine->labels = labels;
+    fine->n = n;
+done:
+    wni_free(ctx, data);
+    wni_free(ctx, path);
+    return st;
+}
+
 static wn_status family_run(wni_run *run)
 {
     const wn_select_ops *ops;
@@ -138,13 +196,16 @@ static wn_status family_run(wni_run *run)
     const char *dir = run->input(run, "tree");
     wn_selection *selection = NULL;
     wn_tree *tree = NULL;
+    char *folder = NULL;
     wn_status st;
 
     if (!dir)
         return wni_fail(run->ctx, WN_E_USAGE,
                         "select %s needs --tree: the folder that `winnow cluster` wrote",
                         run->method->name);
-    WNI_TRY(wn_tree_load(run->ctx, dir, &tree));
+    if (!(folder = tree_folder(run->ctx, dir))) return WN_E_NOMEM;
+    WNI_TRY(wn_tree_load(run->ctx, folder, &tree));
+    WNI_TRY(spread_labels(run->ctx, folder, wn_pool_rows(run->pool), tree));
     in.tree = tree;
     WNI_TRY(check_input(run->ctx, run->method, &in, run->params, &run->estimate));
     if (run->plan) goto done;
@@ -156,12 +217,13 @@ static wn_status family_run(wni_run *run)
 done:
     wn_selection_free(selection);
     wn_tree_free(tree);
+    wni_free(run->ctx, folder);
     return st;
 }
 
 static const wn_family_input inputs[] = {
     {"pool", "pool", 1, "the rows: .npy and other vector files, see `winnow info`"},
-    {"tree", "tree", 1, "folder that `winnow cluster` made from these rows"}};
+    {"tree", "tree", 1, "folder that `winnow cluster` or `winnow curate` made from these rows"}};
 
 const wn_family wni_family_select = {
     .name = "select",

@@ -7,7 +7,7 @@ _Static_assert(sizeof(wn_why) == 24, "why.npy has 24 bytes a row");
 const char *wn_why_rule_name(int32_t rule)
 {
     static const char *const names[WN_WHY_COUNT] = {"kept", "exact-duplicate", "near-duplicate",
-                                                    "quota"};
+                                                    "quota", "no-cluster"};
 
     return rule >= 0 && rule < WN_WHY_COUNT ? names[rule] : "?";
 }

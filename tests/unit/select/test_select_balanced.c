@@ -67,7 +67,9 @@ static void sound(const wn_selection *s, const wn_tree *tree, int64_t size, int6
     assert_int_equal(s->size, size);
     for (int64_t i = 0; i < s->n; i++) {
         assert_in_range(s->why[i].copies, 0, max_repeat);
-        assert_int_equal(s->why[i].rule, s->why[i].copies ? WN_WHY_KEPT : WN_WHY_QUOTA);
+        assert_int_equal(s->why[i].rule, s->why[i].copies                ? WN_WHY_KEPT
+                                         : tree->level[0]->labels[i] < 0 ? WN_WHY_NO_CLUSTER
+                                                                         : WN_WHY_QUOTA);
         assert_int_equal(s->why[i].cluster, tree->level[0]->labels[i]);
         assert_int_equal(s->why[i].partner, -1);
         assert_true(isnan(s->why[i].similarity));
@@ -371,6 +373,7 @@ static void why_names(void **state)
     (void)state;
     assert_string_equal(wn_why_rule_name(WN_WHY_KEPT), "kept");
     assert_string_equal(wn_why_rule_name(WN_WHY_NEAR_DUPLICATE), "near-duplicate");
+    assert_string_equal(wn_why_rule_name(WN_WHY_NO_CLUSTER), "no-cluster");
     assert_string_equal(wn_why_rule_name(-1), "?");
     assert_string_equal(wn_why_rule_name(WN_WHY_COUNT), "?");
 }
