@@ -24,7 +24,10 @@ static const struct {
 } shared[] = {
     {RUNS | CLI_REPLAY, 'o', CLI_OUTPUT, "output", "PATH", "where the result goes", NULL},
     {CLI_WHY, 0, CLI_ROW, "row", "R", "row number, or its id; may be given again", NULL},
-    {RUNS | CLI_INFO, 0, CLI_OPTION, "metric", "l2|cosine", "how rows are compared", "pool"},
+    {RUNS, 0, CLI_OPTION, "metric", "l2|cosine",
+     "how rows are compared; if not given l2 for vectors, cosine for text", "pool|text"},
+    {RUNS | CLI_INFO, 0, CLI_OPTION, "metric", "l2|cosine",
+     "how rows are compared; l2 if not given", "pool"},
     {RUNS, 0, CLI_OPTION, "id", "COLUMN", "column that names the rows, unique", "text"},
     {RUNS | CLI_INFO, 0, CLI_OPTION, "dtype", "TYPE",
      "of a raw file: f32 f16 bf16 f64 i8 u8 i32; of 2-byte void data in .npy: bf16", "pool"},
@@ -33,7 +36,7 @@ static const struct {
     {RUNS | CLI_INFO, 0, CLI_OPTION, "member", "NAME", "array inside .npz or .safetensors", "pool"},
     {WORK, 0, CLI_THREADS, "threads", "N", "threads; all processors if not given", NULL},
     {WORK, 0, CLI_MEMORY, "memory", "SIZE",
-     "memory to use at most: 4G, 512MiB; 3/4 of what is there if not given", NULL},
+     "memory to use at most: 4G, 512MiB, from 64MiB up; 3/4 of what is there if not given", NULL},
     {RUNS | CLI_REPLAY, 0, CLI_FORCE, "force", NULL, "replace an output that exists", NULL},
     {CLI_JOB | CLI_REPLAY, 0, CLI_DRY_RUN, "dry-run", NULL,
      "check everything, say what it would cost, write nothing", NULL},
@@ -105,6 +108,15 @@ static bool takes(const wn_family *family, const char *kind)
     return !kind || (positional && strstr(positional->kind, kind));
 }
 
+/* Whether an option would change anything: some methods compare rows in one way whatever the metric, and an
+ * output of one file has no place for ids. */
+static bool meant(const char *option, const wn_family *family, const wn_method *method)
+{
+    if (method && strcmp(option, "metric") == 0) return !(method->flags & WN_METHOD_OWN_METRIC);
+    if (family && strcmp(option, "id") == 0) return !family->output_is_file;
+    return true;
+}
+
 void cli_flags_make(cli_verb verb, const wn_family *family, const wn_method *method,
                     cli_flags *flags)
 {
@@ -127,6 +139,7 @@ void cli_flags_make(cli_verb verb, const wn_family *family, const wn_method *met
         if (!(shared[i].verbs & (unsigned)verb)) continue;
         if (family && shared[i].kind == CLI_OPTION && !takes(family, shared[i].input)) continue;
         if (flags_find(flags, shared[i].name)) continue; /* the method's own meaning wins */
+        if (!meant(shared[i].name, family, method)) continue;
         cli_flag *flag = flags_add(flags, shared[i].name);
         flag->letter = shared[i].letter;
         flag->kind = shared[i].kind;
@@ -158,6 +171,16 @@ static int unknown_verb(const char *word)
     return CLI_USAGE;
 }
 
+static int plan_of_own_verb(const char *word)
+{
+    if (strcmp(word, "replay") == 0)
+        cli_error("plan takes a verb that runs a method, not replay; give `winnow replay MANIFEST "
+                  "--dry-run`");
+    else
+        cli_error("plan takes a verb that runs a method, found '%s', which needs no plan", word);
+    return CLI_USAGE;
+}
+
 /* Names of the family's methods; free() the array. */
 static const char **method_names(const wn_family *family, int32_t *count)
 {
@@ -180,6 +203,25 @@ static int unknown_method(const wn_family *family, const char *word)
     snprintf(hint, sizeof hint, "winnow %.40s --help lists them", family->name);
     cli_error_unknown(what, "", word, names, n, hint);
     free(names);
+    return CLI_USAGE;
+}
+
+/* Files have an ending, a folder before them or a pattern; names of methods have none of these. */
+static bool looks_like_name(const char *word)
+{
+    return word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")] ==
+           0;
+}
+
+static int neither(const wn_family *family, const char *word, const char *const *names, int32_t n)
+{
+    char list[CLI_NAME_MAX * 4];
+    size_t at = 0;
+
+    list[0] = 0;
+    for (int32_t i = 0; i < n && at < sizeof list; i++)
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", names[i]);
+    cli_error("%s is neither a method of %s (%s) nor a file", word, family->name, list);
     return CLI_USAGE;
 }
 
@@ -206,8 +248,11 @@ static int find_method(cli_args *args)
             int32_t n;
             const char **names = method_names(family, &n);
             const char *near = wn_nearest(word, names, n);
+            int code = CLI_OK;
+            if (!near && looks_like_name(word)) code = neither(family, word, names, n);
             free(names);
             if (near) return unknown_method(family, word);
+            if (code != CLI_OK) return code;
         }
     }
     if (family->default_method) args->method = wn_method_find(family->name, family->default_method);
@@ -230,6 +275,8 @@ int cli_args_verb(int argc, char **argv, int start, cli_args *args)
         if (start + 1 >= argc || argv[start + 1][0] == '-') return CLI_OK;
         word = argv[start + 1];
         args->first = start + 2;
+        for (int32_t own = 0; own < cli_n_own_verbs; own++)
+            if (strcmp(cli_own_verbs[own].name, word) == 0) return plan_of_own_verb(word);
         break;
     }
     args->family = wn_family_find(word);
@@ -499,6 +546,10 @@ int cli_args_parse(cli_args *args)
             flags_end = true;
         } else if (!flags_end && word[0] == '-' && word[1]) {
             code = parse_flag(args, &flags, &i);
+        } else if (strcmp(word, "-") == 0) {
+            cli_error("-: standard input cannot be read, every input is read more than once; give "
+                      "a file");
+            code = CLI_USAGE;
         } else {
             add_text(&args->paths, &args->n_paths, word);
             if (positional) add_pair(&args->inputs, &args->n_inputs, positional->name, word);

@@ -229,7 +229,7 @@ static void print_example(FILE *to, const wn_family *family, const wn_method *me
     if (!second) {
         print_first_number(to, method);
     } else {
-        if (!text) fputs(" --metric cosine", to);
+        if (!text && !(method->flags & WN_METHOD_OWN_METRIC)) fputs(" --metric cosine", to);
         if (method->flags & WN_METHOD_SEEDED) fputs(" --seed 7", to);
         fputs(" --memory 4G", to);
     }
@@ -251,6 +251,7 @@ void cli_help_global(FILE *to)
     fputs("winnow: from a pool of embeddings or text to a balanced training set\n\n"
           "  winnow curate corpus.jsonl -o out --size 10000      # text in\n"
           "  winnow curate 'emb_*.npy'  -o out --size 10000      # vectors in\n\n"
+          "Text is the column text, content or body, else the only one; --text names another.\n\n"
           "usage: winnow VERB [METHOD] INPUT... -o OUT [flags]\n\nverbs:\n",
           to);
     for (int32_t i = 0; i < wn_family_count(); i++)

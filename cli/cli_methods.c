@@ -12,7 +12,8 @@ static const struct {
     const char *name;
 } properties[] = {{WN_METHOD_SEEDED, "seeded"},
                   {WN_METHOD_EXACT, "exact"},
-                  {WN_METHOD_OUT_OF_CORE, "out-of-core"}};
+                  {WN_METHOD_OUT_OF_CORE, "out-of-core"},
+                  {WN_METHOD_OWN_METRIC, "own-metric"}};
 
 static void print_method(const wn_method *method)
 {

@@ -196,10 +196,13 @@ int cli_ctx_new(const cli_args *args, cli_progress *progress, wn_ctx **ctx)
     status = wn_ctx_new(&options, ctx);
     if (status != WN_OK) return explain_no_ctx(status);
     if (args->memory_bytes && wn_ctx_memory_bytes(*ctx) > args->memory_bytes) {
-        char found[32], least[32];
-        cli_error("--memory: found %s, expected at least %s",
-                  cli_bytes_text((double)args->memory_bytes, found),
-                  cli_bytes_text((double)wn_ctx_memory_bytes(*ctx), least));
+        char found[32], count[32], least[32];
+        cli_error(
+            "--memory: found %s (%s bytes), expected at least %s; 64MiB is that, 64M a little "
+            "less",
+            cli_bytes_text((double)args->memory_bytes, found),
+            cli_count_text(args->memory_bytes, count),
+            cli_bytes_text((double)wn_ctx_memory_bytes(*ctx), least));
         wn_ctx_free(*ctx);
         *ctx = NULL;
         return CLI_USAGE;

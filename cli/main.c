@@ -15,8 +15,8 @@ static int version(void)
 
     memset(&args, 0, sizeof args);
     if ((code = cli_ctx_new(&args, &progress, &ctx)) != CLI_OK) return code;
-    printf("winnow %s, isa %s, %d threads\n", wn_version(), wn_isa_name(wn_ctx_isa(ctx)),
-           (int)wn_ctx_threads(ctx));
+    printf("winnow %s, isa %s, %d thread%s\n", wn_version(), wn_isa_name(wn_ctx_isa(ctx)),
+           (int)wn_ctx_threads(ctx), wn_ctx_threads(ctx) == 1 ? "" : "s");
     wn_ctx_free(ctx);
     return cli_stdout_end(CLI_OK);
 }

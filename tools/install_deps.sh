@@ -6,7 +6,8 @@ wanted=(build-essential cmake pkg-config libsqlite3-dev zlib1g-dev libzstd-dev l
         libxxhash-dev python3)
 for part in "$@"; do
     case $part in
-    check) wanted+=(clang clang-format libclang-rt-14-dev libcmocka-dev ninja-build wordnet-base) ;;
+    check) wanted+=(clang clang-format libclang-rt-14-dev libcmocka-dev ninja-build wordnet-base
+                     python3-numpy) ;;
     demo) wanted+=(wordnet-base) ;;
     *) echo "install_deps.sh: unknown part '$part': expected check or demo" >&2; exit 2 ;;
     esac
@@ -19,6 +20,7 @@ have() {
     cmake | clang | clang-format | python3) command -v "$1" >/dev/null ;;
     pkg-config) command -v pkg-config >/dev/null ;;
     ninja-build) command -v ninja >/dev/null ;;
+    python3-numpy) python3 -c 'import numpy' 2>/dev/null ;;
     wordnet-base) [ -r "${WORDNET:-/usr/share/wordnet}/data.noun" ] ;;
     *) dpkg -s "$1" 2>/dev/null | grep -q '^Status: install ok installed' || have_library "$1" ;;
     esac

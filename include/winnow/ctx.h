@@ -29,7 +29,8 @@ typedef struct wn_allocator {
 typedef struct wn_ctx_options {
     uint32_t struct_size; /* sizeof(wn_ctx_options) of the caller */
     int32_t threads;      /* 0 = the processors this process may use (affinity, container quota) */
-    int64_t memory_bytes; /* budget for what winnow allocates and maps; 0 = 3/4 of what is there */
+    int64_t memory_bytes; /* budget for what winnow allocates and maps; 0 = 3/4 of what is there;
+                           * less than 64 MiB counts as 64 MiB */
     int32_t isa;          /* wn_isa, a cap; -1 = WN_ISA of the environment, else the best */
 
     wn_allocator allocator; /* all zero = the C library */

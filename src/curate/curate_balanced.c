@@ -18,6 +18,10 @@ static wn_status check_sizes(wn_ctx *ctx, const wn_curate_input *in,
     int64_t n = wn_pool_rows(in->pool);
 
     if (n == 0) return wni_fail(ctx, WN_E_DATA, "curate: the pool has no rows");
+    if (p->levels > 0 && p->k.count > 0)
+        return wni_fail(ctx, WN_E_USAGE,
+                        "--levels and --k are both given: --k says the levels with their clusters, "
+                        "--levels only how many; give one of them");
     if (p->size > n * p->max_repeat)
         return wni_fail(
             ctx, WN_E_DATA,

@@ -143,6 +143,11 @@ wn_status wn_job_set(wn_job *job, const char *name, const char *value)
             names[n++] = wni_option_names[i];
         return unknown_word(job->ctx, "parameter", name, names, n);
     }
+    if (option == WNI_OPT_METRIC && job->method->flags & WN_METHOD_OWN_METRIC)
+        return wni_fail(job->ctx, WN_E_USAGE,
+                        "metric: found '%s', but %s %s compares rows in a way of its own: leave it "
+                        "out",
+                        value, job->family->name, job->method->name);
     if (option == WNI_OPT_METRIC && wn_metric_from_name(value) < 0)
         return wni_fail(job->ctx, WN_E_USAGE, "metric: found '%s', expected l2 or cosine", value);
     if (option == WNI_OPT_DTYPE && wn_dtype_from_name(value) < 0)
@@ -300,12 +305,30 @@ static wn_status open_vectors(wn_job *job, wni_run *run)
     wn_pool_options_init(&opt);
     if (job->option[WNI_OPT_METRIC]) opt.metric = wn_metric_from_name(job->option[WNI_OPT_METRIC]);
     if (job->option[WNI_OPT_DTYPE]) opt.dtype = wn_dtype_from_name(job->option[WNI_OPT_DTYPE]);
-    /* Where dim is a parameter too, only --dtype says that it is about a raw file. */
-    if (job->option[WNI_OPT_DIM] && (job->option[WNI_OPT_DTYPE] || !has_param(job->method, "dim")))
-        opt.dim = strtoll(job->option[WNI_OPT_DIM], NULL, 10);
+    /* Of a file that says its width this must agree; only a raw one needs it. */
+    if (job->option[WNI_OPT_DIM]) opt.dim = strtoll(job->option[WNI_OPT_DIM], NULL, 10);
     if (job->option[WNI_OPT_ROWS]) opt.rows = strtoll(job->option[WNI_OPT_ROWS], NULL, 10);
     opt.member = job->option[WNI_OPT_MEMBER];
     return wn_pool_open(job->ctx, run->pool_paths, run->n_pool_paths, &opt, &run->pool);
+}
+
+/* Options that text input would pass over in silence. */
+static wn_status check_text_options(const wn_job *job)
+{
+    static const int vectors[] = {WNI_OPT_DTYPE, WNI_OPT_ROWS, WNI_OPT_MEMBER};
+
+    for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++)
+        if (job->option[vectors[i]])
+            return wni_fail(job->ctx, WN_E_USAGE, "--%s is about vectors; the input is text",
+                            wni_option_names[vectors[i]]);
+    if (job->option[WNI_OPT_METRIC] && !strstr(find_input(job->family, "pool")->kind, "pool"))
+        return wni_fail(job->ctx, WN_E_USAGE, "--metric is about vectors; %s compares nothing",
+                        job->family->name);
+    if (job->option[WNI_OPT_ID] && job->family->output_is_file)
+        return wni_fail(job->ctx, WN_E_USAGE,
+                        "--id: %s stores no ids; row r of its output is record r of the input",
+                        job->family->name);
+    return WN_OK;
 }
 
 static wn_status open_text(wn_job *job, wni_run *run)
@@ -315,6 +338,7 @@ static wn_status open_text(wn_job *job, wni_run *run)
     const char *db = ":memory:";
     wn_status st;
 
+    if ((st = check_text_options(job)) != WN_OK) return st;
     if (!run->plan && (st = wni_out_path(run->out, "table.sqlite", &db)) != WN_OK) return st;
     wn_table_options_init(&opt);
     opt.id = job->option[WNI_OPT_ID];

@@ -31,18 +31,43 @@ bad "threads in words" 2 "--threads: found 'two'" curate "$P" --threads two -o o
 bad "memory without a size" 2 "--memory: found 'lots'" curate "$P" --memory lots -o out
 bad "memory with a wrong unit" 2 "--memory: found '4X'" curate "$P" --memory 4X -o out
 bad "memory too small to work in" 2 "expected at least 64" curate "$P" --memory 1M -o out
+bad "memory a little too small" 2 "(64,000,000 bytes), expected at least 64.0 MiB" \
+    curate "$P" --memory 64M -o out
 bad "unknown metric" 2 "found 'cosin', expected l2 or cosine" curate "$P" --metric cosin -o out
 bad "no output" 2 "needs -o" curate "$P"
 bad "empty output" 2 "--output: found an empty path" curate "$P" -o ''
 bad "no input" 2 "winnow curate --help" curate -o out
 bad "no tree" 2 "--tree" select balanced "$P" -o out
 bad "plan of nothing" 2 "plan needs the verb" plan
-bad "plan of what is no family" 2 "unknown verb 'info'" plan info "$P"
+bad "plan of what is no family" 2 "found 'info', which needs no plan" plan info "$P"
+bad "plan of a replay" 2 "winnow replay MANIFEST --dry-run" plan replay manifest.json
+bad "plan of what is no verb" 2 "unknown verb 'curat'" plan curat "$P"
+bad "neither method nor file" 2 \
+    "agglomerative is neither a method of cluster (kmeans, hkmeans) nor a file" cluster agglomerative "$P" -o out
+bad "standard input" 2 "standard input cannot be read" curate - -o out
+bad "--levels and --k" 2 "--levels and --k are both given" curate "$P" --size 50 --levels 3 --k 30 -o out
+for flag in "--rows 50" "--dtype f32" "--member x"; do
+    # shellcheck disable=SC2086
+    bad "text with $flag" 2 "${flag% *} is about vectors" \
+        curate "$IN/corpus.jsonl" --text gloss --size 50 $flag -o out
+done
+bad "no ids beside vectors" 2 "unknown flag --id" vectorize "$IN/corpus.jsonl" --text gloss --id id -o out.npy
+bad "no metric where rows are equal or not" 2 "unknown flag --metric" dedup exact "$P" --metric l2 -o out
+bad "no metric where it is always cosine" 2 "unknown flag --metric" dedup semantic "$P" --metric l2 -o out
+bad "no metric where the tree has one" 2 "unknown flag --metric" select "$P" --tree t --metric l2 -o out
 bad "why without a row" 2 "--row" why out
 bad "replay without a manifest" 2 "one manifest" replay -o out
 bad "info without a pool" 2 "info needs a pool" info
 bad "methods of something" 2 "takes no input" methods cluster
 bad "help on what is not there" 2 "did you mean kmeans?" help cluster kmens
+"$WINNOW" dedup exact "$P" -o exact -q
+sed 's/"options": {}/"options": {"metric": "l2"}/' exact/manifest.json > metric.json
+bad "no metric by way of the library" 2 "dedup exact compares rows in a way of its own" replay metric.json -o out
+"$WINNOW" vectorize "$IN/corpus.jsonl" --text gloss -o v.npy -q
+sed 's/"options": {}/"options": {"id": "id"}/' v.npy.manifest.json > id.json
+bad "no id by way of the library" 2 "--id: vectorize stores no ids" replay id.json -o out.npy
+sed 's/"options": {}/"options": {"metric": "l2"}/' v.npy.manifest.json > metric.json
+bad "no metric without a comparison" 2 "vectorize compares nothing" replay metric.json -o out.npy
 WN_ISA=sse9
 export WN_ISA
 bad "unknown WN_ISA" 2 "found 'sse9', expected one of base, avx2, avx512" info "$P"
@@ -61,6 +86,7 @@ same_tree "bounds change nothing" b c
 check "negative number as value" "$WINNOW" dedup semantic "$P" --min-similarity -0.5 -o e -q
 check "-- ends the flags" "$WINNOW" cluster kmeans --k 4 -o f -q -- "$P"
 check "counts with K" "$WINNOW" curate "$P" --size 0.1K -o g -q
+check "the least memory" "$WINNOW" curate "$P" --size 100 --memory 64MiB -o least -q
 check "memory in MiB" "$WINNOW" curate "$P" --size 100 --memory 512MiB -o h -q
 check "curate a raw file" "$WINNOW" curate "$IN/raw.f32" --dtype f32 --dim 16 --size 20 -o r -q
 check "and again from its manifest" "$WINNOW" replay r -o r2 -q

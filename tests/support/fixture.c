@@ -133,6 +133,7 @@ int fx_cases(fx_case *cases, int wide)
                 c.file = "pool.npy";
                 add(cases, &n, c);
                 if (wide) add_wide(cases, &n, c);
+                if (method->flags & WN_METHOD_OWN_METRIC) continue;
                 c.metric = "cosine";
                 c.name = c.value = NULL;
                 add(cases, &n, c);
@@ -177,6 +178,8 @@ wn_status fx_job(wn_ctx *ctx, const fx_case *c, const char *file, const char *ou
 
     for (int32_t i = 0; st == WN_OK && i < c->method->n_params; i++) {
         const char *value = small_value(&c->method->params[i]);
+        /* Of vectors it must be what the file says. */
+        if (strcmp(c->method->params[i].name, "dim") == 0 && strstr(c->file, ".npy")) continue;
         if (value) st = wn_job_set(job, c->method->params[i].name, value);
     }
     if (st == WN_OK && c->name) st = wn_job_set(job, c->name, c->value);
