@@ -202,7 +202,15 @@ void cli_print_counts(FILE *to, json_t *object, int indent)
     }
     json_object_foreach(object, key, value)
     {
+        const char *column = json_string_value(json_object_get(value, "column"));
+        json_t *values = json_object_get(value, "values");
+
         fprintf(to, "%*s", indent, "");
+        if (column && values) { /* counts of the values of one column */
+            fprintf(to, "%s of %s\n", key, column);
+            cli_print_counts(to, values, indent + 2);
+            continue;
+        }
         /* Names of winnow's own read as words; a pair stands under a value of the user's data. */
         for (const char *c = key; *c; c++)
             fputc(*c == '_' && !json_is_array(value) ? ' ' : *c, to);

@@ -218,9 +218,9 @@ static wn_status record_selection(wni_curate *cu)
         WNI_TRY(wni_curate_real(cu, "entropy_bits_before", cu->entropy_before));
         WNI_TRY(wni_curate_real(cu, "entropy_bits_after", cu->entropy_after));
         for (int64_t i = 0; i < wni_min(cu->n_categories, WNI_CURATE_CATEGORIES); i++)
-            WNI_TRY(wni_record_change(cu->run, wn_table_column_name(cu->run->table, cu->balance),
-                                      cu->categories[i].name, cu->categories[i].before,
-                                      cu->categories[i].after));
+            WNI_TRY(wni_record_change(
+                cu->run, "balance", wn_table_column_name(cu->run->table, cu->balance),
+                cu->categories[i].name, cu->categories[i].before, cu->categories[i].after));
     }
 done:
     return st;

@@ -42,9 +42,10 @@ typedef wn_status (*wni_family_run)(wni_run *run);
 wn_status wni_record_int(wni_run *run, const char *key, int64_t value);
 wn_status wni_record_real(wni_run *run, const char *key, double value);
 wn_status wni_record_text(wni_run *run, const char *key, const char *value);
-/* How a count changed, [before, after], as member `name` of `key`; dots in `name` are part of it. */
-wn_status wni_record_change(wni_run *run, const char *key, const char *name, int64_t before,
-                            int64_t after);
+/* How often a value of the user's data was there: [before, after] as member `value` of
+ * counts[key] = {"column": column, "values": {...}}. Dots in column and value are part of them. */
+wn_status wni_record_change(wni_run *run, const char *key, const char *column, const char *value,
+                            int64_t before, int64_t after);
 /* A sentence that the user must see: kept in the manifest and logged at once. */
 wn_status wni_record_warn(wni_run *run, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

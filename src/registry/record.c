@@ -35,7 +35,10 @@ static wn_status put(wni_run *run, const char *key, json_t *value)
         child = json_object_get(at, part);
         if (!child) {
             child = json_object();
-            json_object_set_new(at, part, child);
+            if (json_object_set_new(at, part, child)) {
+                json_decref(value);
+                return wni_nomem(run->ctx, strlen(key));
+            }
         }
         at = child;
         key = dot + 1;
@@ -59,20 +62,26 @@ wn_status wni_record_text(wni_run *run, const char *key, const char *value)
     return put(run, key, json_string(value));
 }
 
-wn_status wni_record_change(wni_run *run, const char *key, const char *name, int64_t before,
-                            int64_t after)
+/* The object at `key` of `object`, made when it is not there; NULL = no memory. */
+static json_t *member_object(json_t *object, const char *key)
 {
-    json_t *object = json_object_get(json_object_get(run->record, "counts"), key);
-    json_t *change = json_pack("[I, I]", (json_int_t)before, (json_int_t)after);
+    json_t *member = json_object_get(object, key);
 
-    if (!object) {
-        wn_status st = put(run, key, object = json_object());
-        if (st != WN_OK) {
-            json_decref(change);
-            return st;
-        }
-    }
-    if (!change || json_object_set_new(object, name, change)) return wni_nomem(run->ctx, 1);
+    if (member) return member;
+    return json_object_set_new(object, key, member = json_object()) ? NULL : member;
+}
+
+/* Column and value are the user's words: they never become keys beside those of winnow. */
+wn_status wni_record_change(wni_run *run, const char *key, const char *column, const char *value,
+                            int64_t before, int64_t after)
+{
+    json_t *change = member_object(json_object_get(run->record, "counts"), key), *values;
+
+    if (!change || json_object_set_new(change, "column", json_string(column)) ||
+        !(values = member_object(change, "values")) ||
+        json_object_set_new(values, value,
+                            json_pack("[I, I]", (json_int_t)before, (json_int_t)after)))
+        return wni_nomem(run->ctx, 1);
     return WN_OK;
 }
 

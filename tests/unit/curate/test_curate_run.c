@@ -145,7 +145,8 @@ static void check_balance(const char *summary)
     plain[length] = 0;
     for (int i = 0; i < ROWS; i++)
         before += i % 20 == 0 || i % 3 != 0 || i / 3 % 6 == 0;
-    snprintf(expected, sizeof expected, "\"category\":{\"river\":[%d,", before);
+    snprintf(expected, sizeof expected,
+             "\"balance\":{\"column\":\"category\",\"values\":{\"river\":[%d,", before);
     at = strstr(plain, expected);
     if (!at) fail_msg("no %s in %s", expected, plain);
     for (at = strchr(at, '['); at && *at; at = strchr(at, '[')) {
@@ -359,6 +360,41 @@ static void fewer_levels_are_told(void **state)
     free(v);
 }
 
+/* Columns named like winnow's own counts, or with a dot: their values stand beside the counts. */
+static void any_column_name_is_counted(void **state)
+{
+    static const char *const names[] = {
+        "rows",    "left",      "selected",        "level1",
+        "balance", "meta.lang", "level1.clusters", "entropy_bits_before"};
+    wn_ctx *ctx = ts_ctx(1, -1);
+    char out[1024], expected[128];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const char *params[] = {"text", "gloss", "balance", names[i], "size", "4",
+                                "k",    "3",     "dim",     "64",     NULL};
+        FILE *f = fopen(ts_path("names.jsonl"), "wb");
+        wn_job *j;
+
+        assert_non_null(f);
+        for (int r = 0; r < 12; r++)
+            fprintf(f, "{\"gloss\": \"the %s %s %d\", \"%s\": \"a.b\"}\n", subject[r % 6],
+                    verb[r % 5], r, names[i]);
+        fclose(f);
+        snprintf(out, sizeof out, "%s", ts_path("names"));
+        j = job(ctx, ts_path("names.jsonl"), out, params);
+        ts_ok(ctx, wn_job_set(j, "force", "1"));
+        ts_ok(ctx, wn_job_run(j));
+        snprintf(expected, sizeof expected, "\"column\": \"%s\"", names[i]);
+        assert_non_null(strstr(wn_job_summary(j), expected));
+        assert_non_null(strstr(wn_job_summary(j), "\"a.b\": ["));
+        assert_non_null(strstr(wn_job_summary(j), "\"rows\": 12"));
+        assert_non_null(strstr(wn_job_summary(j), "\"selected\": 4"));
+        wn_job_free(j);
+    }
+    wn_ctx_free(ctx);
+}
+
 static void fails(const char *input, const char *const *pairs, wn_status want, const char *word)
 {
     wn_ctx *ctx = ts_ctx(1, -1);
@@ -422,6 +458,7 @@ int main(void)
         cmocka_unit_test(csv_lines_are_copied),
         cmocka_unit_test(vectors_in),
         cmocka_unit_test(fewer_levels_are_told),
+        cmocka_unit_test(any_column_name_is_counted),
         cmocka_unit_test(bad_runs_leave_nothing),
         cmocka_unit_test(why_needs_an_output),
     };
