@@ -151,12 +151,13 @@ done:
 
 /* k-means on a few rows of every cluster. It starts anew: from the present centres it would not move, since
  * each of them is the mean of its closest rows. The rows are copied when they take at most a quarter of the
- * memory that is left, else read through a view; the bits are the same. */
+ * memory that is left and leave enough for the clustering, else read through a view; the bits are the same. */
 static wn_status resample(wni_km *km, const wn_hkmeans_params *p, int64_t step)
 {
     wn_ctx *ctx = km->ctx;
     wni_km_opt opt = km->opt;
-    int64_t *rows = NULL, n;
+    int64_t *rows = NULL, n, copy;
+    wn_estimate need;
     float *weights = NULL;
     wn_pool *pool = NULL;
     wni_km *sub = NULL;
@@ -166,7 +167,12 @@ static wn_status resample(wni_km *km, const wn_hkmeans_params *p, int64_t step)
     opt.round = km->opt.round + 1 + step;
     WNI_TRY(wni_hk_members(km, p, opt.round, &rows, &n));
     if (n < km->k) goto done; /* so many clusters are empty that there is nothing to spread */
-    if (n * km->rows.ld * 4 <= wni_budget_left(ctx) / 4) {
+    opt.start = NULL;
+    if (opt.init == WN_INIT_AUTO) opt.init = WN_INIT_PP;
+    opt.stage = NULL;
+    copy = n * km->rows.ld * (int64_t)sizeof(float);
+    wni_km_estimate(ctx, n, km->rows.d, &opt, &need);
+    if (copy <= wni_min(wni_budget_left(ctx) / 4, wni_budget_left(ctx) - need.peak_bytes - n * 4)) {
         WNI_TRY(wni_mat_gather(ctx, km->rows.pool, rows, n, &mat));
         WNI_TRY(wn_pool_wrap(ctx, mat.v, n, mat.ld, WN_F32, WN_L2, &pool));
     } else {
@@ -178,9 +184,6 @@ static wn_status resample(wni_km *km, const wn_hkmeans_params *p, int64_t step)
             weights[i] = km->opt.weights[rows[i]];
     }
     opt.weights = weights;
-    opt.start = NULL;
-    if (opt.init == WN_INIT_AUTO) opt.init = WN_INIT_PP;
-    opt.stage = NULL;
     WNI_TRY(wni_km_new(ctx, pool, &opt, &sub));
     WNI_TRY(wni_km_lloyd(sub));
     km->iterations += sub->iterations;

@@ -541,6 +541,44 @@ static void test_allocation_failures(void **state)
     free(x);
 }
 
+/* The rows of a round are copied while that leaves enough for clustering them, else viewed; same result. */
+static void test_copy_leaves_enough(void **state)
+{
+    enum { N = 1500, D = 512 };
+    const wni_km_opt opt = {.k = 500, .max_iter = 1, .init = WN_INIT_PP, .bounds = 1};
+    const int64_t copy = (int64_t)N * D * 4;
+    float *x = ts_normal(N, D, 31), *centers = NULL;
+    int64_t peak = 0;
+
+    (void)state;
+    for (int tight = 0; tight < 2; tight++) {
+        wn_ctx *ctx = ts_ctx(1, -1);
+        wn_hkmeans_params p = defaults(ctx, "500");
+        wn_pool *pool = wrap(ctx, x, N, D, WN_L2);
+        wni_km *km;
+
+        p.resample_steps = 1;
+        p.resample_size = N;
+        /* The copy is less than a quarter of what is left, and fits beside what is used in the end, but not
+         * beside what the clustering may use. */
+        if (tight) ctx->budget_bytes = peak + copy;
+        ts_ok(ctx, wni_hk_level(ctx, pool, &opt, &p, &km));
+        if (tight) {
+            assert_true(wn_ctx_peak_bytes(ctx) < peak - copy / 2);
+            assert_memory_equal(km->centers.v, centers, (size_t)500 * D * 4);
+        } else {
+            peak = wn_ctx_peak_bytes(ctx);
+            centers = malloc((size_t)500 * D * 4);
+            memcpy(centers, km->centers.v, (size_t)500 * D * 4);
+        }
+        wni_km_free(km);
+        wn_pool_free(pool);
+        wn_ctx_free(ctx);
+    }
+    free(centers);
+    free(x);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -556,6 +594,7 @@ int main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_few_distinct),
         cmocka_unit_test(test_estimate_holds),
+        cmocka_unit_test(test_copy_leaves_enough),
         cmocka_unit_test(test_allocation_failures),
     };
 
