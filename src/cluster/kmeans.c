@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cluster/kmeans_impl.h"
+#include "pool/pool_use.h"
 #include "winnow/cluster.h"
 
 /* ---- making one ---------------------------------------------------------------------------------- */
@@ -62,10 +63,11 @@ static wn_status survey(wni_km *km)
     WNI_TRY(wni_km_visit(&km->rows, NULL, 0, km->rows.n, survey_tile, &s));
     for (int64_t b = 0; b < blocks; b++) {
         if (s.bad[b] >= 0) {
+            char where[WNI_ERROR_MAX / 2];
             st = wni_fail(km->ctx, WN_E_DATA,
-                          "row %lld is too long for k-means in 32-bit floats: its squared length "
+                          "%s is too long for k-means in 32-bit floats: its squared length "
                           "overflows; scale the pool down or use --metric cosine",
-                          (long long)s.bad[b]);
+                          wni_pool_row_text(km->rows.pool, s.bad[b], where, sizeof where));
             goto done;
         }
         km->sum_norm2 += s.norm2[b];

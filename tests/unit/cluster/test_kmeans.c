@@ -612,7 +612,24 @@ static void test_refusals(void **state)
     bad = wrap(ctx, x, 30, 4, WN_L2);
     in = (wn_cluster_input){sizeof in, bad, NULL, NULL};
     x[4 * 11] = 1e19f;
-    refused(ctx, &in, &p, WN_E_DATA, "row 11 is too long");
+    refused(ctx, &in, &p, WN_E_DATA, "row 11 of the pool in memory is too long");
+    { /* named where it lies, not where a view has it */
+        const int64_t odd[15] = {1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29};
+        const int64_t late[10] = {2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
+        const char *path = ts_path("long.npy");
+        wn_pool *file, *half, *view;
+        ts_write_npy(path, x, 30, 4);
+        ts_ok(ctx, wn_pool_open(ctx, &path, 1, NULL, &file));
+        ts_ok(ctx, wn_pool_view(ctx, file, odd, 15, &half));
+        ts_ok(ctx, wn_pool_view(ctx, half, late, 10, &view));
+        in.pool = view;
+        refused(ctx, &in, &p, WN_E_DATA, "long.npy: row 11 is too long");
+        in.pool = bad;
+        wn_pool_free(view);
+        wn_pool_free(half);
+        wn_pool_free(file);
+        ts_tmp_remove();
+    }
     x[4 * 11] = NAN;
     refused(ctx, &in, &p, WN_E_DATA, "11");
     wn_pool_free(bad);
