@@ -322,8 +322,8 @@ static wn_status semantic_estimate(wn_ctx *ctx, const wn_dedup_input *in, const 
             ((int64_t)1 << 18);
     out->peak_bytes = n * (12 + 12 + 8) + wni_max(out->peak_bytes, held);
     out->flops += (double)n * share * (double)d;
-    if (p.rule ==
-        WN_DEDUP_GROUPS) /* rows that go, against those of their block of rows that stay */
+    /* Rows that go, against those of their block of rows that stay. */
+    if (p.rule == WN_DEDUP_GROUPS)
         out->flops += (double)n * (share < block ? share : block) / 2 * (double)d;
     out->bytes_read += (double)n * row_bytes * (2 + share / block / 2);
 done:
@@ -350,8 +350,7 @@ const wn_method wni_method_dedup_semantic = {
     .summary = "rows whose cosine to an earlier row reaches a threshold",
     .papers = "abbas2023",
     .cost = "up to n^2 d / 2, or n^2 d / (2 blocks), and up to 2,048 n d to find the partners of "
-            "groups; about "
-            "50 bytes a row",
+            "groups; about 50 bytes a row",
     .flags = WN_METHOD_SEEDED | WN_METHOD_OUT_OF_CORE | WN_METHOD_OWN_METRIC,
     .params = wni_param_rows,
     .n_params = WN_PARAM_COUNT,
