@@ -167,7 +167,7 @@ static wn_status warn_levels(wni_curate *cu)
 
     wni_curate_param(cu, "levels", levels, sizeof levels);
     wni_curate_param(cu, "k", k, sizeof k);
-    if (k[0] || atoi(levels) <= cu->result->tree->levels) return WN_OK;
+    if (k[0] || strtol(levels, NULL, 10) <= cu->result->tree->levels) return WN_OK;
     return wni_curate_warn(cu, "%s levels were asked for; the %lld rows left make %d", levels,
                            (long long)cu->result->n_left, (int)cu->result->tree->levels);
 }
