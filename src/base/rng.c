@@ -4,6 +4,8 @@
  */
 #include "base/rng.h"
 
+#define POLL_ROWS 65536 /* about a millisecond */
+
 void wni_philox(uint64_t seed, uint64_t stream, uint64_t index, uint32_t out[4])
 {
     uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
@@ -60,11 +62,16 @@ uint64_t wni_stream(const char *name, int64_t level, int64_t round)
     return h ^ h >> 32;
 }
 
-void wni_rand_subset(uint64_t seed, uint64_t stream, int64_t n, int64_t m, int64_t *out)
+wn_status wni_rand_subset(wn_ctx *ctx, uint64_t seed, uint64_t stream, int64_t n, int64_t m,
+                          int64_t *out)
 {
     int64_t taken = 0;
+    wn_status st;
 
     /* Row i is taken with probability (still wanted) / (still to come): every subset is equally likely. */
-    for (int64_t i = 0; i < n && taken < m; i++)
+    for (int64_t i = 0; i < n && taken < m; i++) {
+        if (i % POLL_ROWS == POLL_ROWS - 1 && (st = wni_poll(ctx)) != WN_OK) return st;
         if (wni_rand_below(seed, stream, (uint64_t)i, n - i) < m - taken) out[taken++] = i;
+    }
+    return WN_OK;
 }

@@ -8,6 +8,8 @@
 
 #include <stdint.h>
 
+#include "base/ctx_impl.h"
+
 /* 128 random bits into out[4]. */
 void wni_philox(uint64_t seed, uint64_t stream, uint64_t index, uint32_t out[4]);
 
@@ -24,7 +26,8 @@ int64_t wni_rand_below(uint64_t seed, uint64_t stream, uint64_t index, int64_t n
 uint64_t wni_stream(const char *name, int64_t level, int64_t round);
 
 /* m distinct numbers of [0, n), ascending, uniform over all subsets (Floyd's method would need a set;
- * this is selection sampling, O(n)). */
-void wni_rand_subset(uint64_t seed, uint64_t stream, int64_t n, int64_t m, int64_t *out);
+ * this is selection sampling, O(n)). Polls. */
+wn_status wni_rand_subset(wn_ctx *ctx, uint64_t seed, uint64_t stream, int64_t n, int64_t m,
+                          int64_t *out);
 
 #endif

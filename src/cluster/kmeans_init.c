@@ -14,6 +14,7 @@
 #define ROUNDS     5    /* of k-means|| */
 #define OVERSAMPLE 0.5  /* candidates per centre and round; see the page for why not 2 */
 #define ONE_BY_ONE 2048 /* up to this k, k-means++ picks one centre at a time */
+#define POLL_ROWS  65536
 #define BATCHES    1024 /* above, it picks in this many rounds */
 
 int32_t wni_km_init_of(int32_t init, int64_t n, int64_t d, int64_t k)
@@ -284,20 +285,24 @@ done:
 /* ---- k distinct rows ----------------------------------------------------------------------------------- */
 
 /* m rows, ascending, each subset equally likely; only rows with weight when there are enough of them. */
-static void random_rows(const wni_km_rows *rows, int64_t m, uint64_t seed, uint64_t stream,
-                        int64_t *out)
+static wn_status random_rows(const wni_km_rows *rows, int64_t m, uint64_t seed, uint64_t stream,
+                             int64_t *out)
 {
     int64_t heavy = 0, left, taken = 0;
     bool any;
+    wn_status st = WN_OK;
 
     for (int64_t row = 0; row < rows->n; row++)
         heavy += wni_km_weight(rows, row) > 0;
     any = heavy < m;
     left = any ? rows->n : heavy;
     for (int64_t row = 0; row < rows->n && taken < m; row++) {
+        if (row % POLL_ROWS == POLL_ROWS - 1) WNI_TRY(wni_poll(rows->ctx));
         if (!any && !(wni_km_weight(rows, row) > 0)) continue;
         if (wni_rand_below(seed, stream, (uint64_t)row, left--) < m - taken) out[taken++] = row;
     }
+done:
+    return st;
 }
 
 /* ---- k-means|| ------------------------------------------------------------------------------------------- */
@@ -350,15 +355,19 @@ done:
 }
 
 /* Fills out[have..k) with rows that are not among the `have` candidates (which `used` marks), by chance. */
-static void top_up(const wni_km_rows *rows, int64_t have, int64_t k, uint64_t seed, uint64_t stream,
-                   const unsigned char *used, int64_t *out)
+static wn_status top_up(const wni_km_rows *rows, int64_t have, int64_t k, uint64_t seed,
+                        uint64_t stream, const unsigned char *used, int64_t *out)
 {
     int64_t left = rows->n - have;
+    wn_status st = WN_OK;
 
     for (int64_t row = 0; row < rows->n && have < k; row++) {
+        if (row % POLL_ROWS == POLL_ROWS - 1) WNI_TRY(wni_poll(rows->ctx));
         if (used[row]) continue;
         if (wni_rand_below(seed, stream, (uint64_t)row, left--) < k - have) out[have++] = row;
     }
+done:
+    return st;
 }
 
 static wn_status parallel_init(const wni_km_rows *rows, int64_t k, const wni_km_opt *opt,
@@ -403,8 +412,8 @@ static wn_status parallel_init(const wni_km_rows *rows, int64_t k, const wni_km_
             WNI_NEW0(ctx, used, rows->n);
             for (int64_t i = 0; i < n; i++)
                 used[cand[i]] = 1;
-            top_up(rows, n, k, opt->seed, wni_stream("kmeans rest", opt->level, opt->round), used,
-                   out);
+            WNI_TRY(top_up(rows, n, k, opt->seed, wni_stream("kmeans rest", opt->level, opt->round),
+                           used, out));
         }
         goto done;
     }
@@ -490,8 +499,8 @@ wn_status wni_km_first_centers(wni_km *km)
         WNI_TRY(parallel_init(&km->rows, km->k, opt, rows));
         break;
     default:
-        random_rows(&km->rows, km->k, opt->seed,
-                    wni_stream("kmeans random", opt->level, opt->round), rows);
+        WNI_TRY(random_rows(&km->rows, km->k, opt->seed,
+                            wni_stream("kmeans random", opt->level, opt->round), rows));
     }
     WNI_TRY(wn_pool_gather(km->ctx, km->rows.pool, rows, km->k, km->centers.v, km->centers.ld));
 done:

@@ -109,7 +109,7 @@ wn_status wni_dedup_exact_masked(wn_ctx *ctx, const wn_pool *pool, int verify, u
     wni_progress(ctx, "hashing rows", 0, n);
     WNI_TRY(wni_parallel(ctx, n, e.range_rows, hash_range, &e));
     wni_progress(ctx, "hashing rows", n, n);
-    wni_keyed_sort(e.hashed, n);
+    WNI_TRY(wni_keyed_sort_long(ctx, e.hashed, n));
     for (int64_t i = 1; i < n; i++)
         if (e.hashed[i].key == e.hashed[i - 1].key)
             e.partner[e.hashed[i].row] = e.partner[e.hashed[i - 1].row];

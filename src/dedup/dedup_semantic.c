@@ -171,7 +171,7 @@ static wn_status measure_recall(wn_ctx *ctx, wni_simjoin *join, const wn_pool *p
     WNI_NEW(ctx, rows, m);
     WNI_NEW0(ctx, s.anywhere, block);
     WNI_NEW0(ctx, s.inside, block);
-    wni_rand_subset(seed, wni_stream("dedup-recall", 0, 0), n, m, rows);
+    WNI_TRY(wni_rand_subset(ctx, seed, wni_stream("dedup-recall", 0, 0), n, m, rows));
     for (int64_t begin = 0; begin < m; begin += block) {
         int64_t count = wni_min(block, m - begin);
 

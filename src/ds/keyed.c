@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ds/keyed.h"
 
-#define SMALL  32
-#define DIGITS 16 /* bytes of key and row */
+#define SMALL     32
+#define DIGITS    16 /* bytes of key and row */
+#define POLL_ROWS 65536
 
 static inline int less(const wni_keyed *a, const wni_keyed *b)
 {
@@ -28,40 +29,100 @@ static inline unsigned byte_of(const wni_keyed *x, int digit)
     return (unsigned)(word >> (56 - 8 * (digit & 7)) & 255);
 }
 
-static void sort_from(wni_keyed *v, int64_t n, int digit)
+/* Puts v in the order of one byte; end (256) tells where its values end. `parted` stays 0 when all entries
+ * have the same. With a ctx it polls. */
+static wn_status part(wn_ctx *ctx, wni_keyed *v, int64_t n, int digit, int64_t *end, int *parted)
 {
-    int64_t end[256], next[256], at = 0;
+    int64_t next[256], at = 0;
+    wn_status st = WN_OK;
 
-    for (; n > SMALL && digit < DIGITS; digit++) {
-        memset(end, 0, sizeof end);
-        for (int64_t i = 0; i < n; i++)
-            end[byte_of(&v[i], digit)]++;
-        if (end[byte_of(&v[0], digit)] == n) continue; /* this byte decides nothing */
-        for (int b = 0; b < 256; b++) {
-            next[b] = at;
-            at = end[b] += at;
-        }
-        for (int b = 0; b < 256; b++)
-            while (next[b] < end[b]) {
-                wni_keyed x = v[next[b]];
-                unsigned home;
-                while ((home = byte_of(&x, digit)) != (unsigned)b) {
-                    wni_keyed y = v[next[home]];
-                    v[next[home]++] = x;
-                    x = y;
-                }
-                v[next[b]++] = x;
+    *parted = 0;
+    memset(end, 0, 256 * sizeof *end);
+    for (int64_t i = 0; i < n; i++) {
+        end[byte_of(&v[i], digit)]++;
+        if (ctx && i % POLL_ROWS == POLL_ROWS - 1) WNI_TRY(wni_poll(ctx));
+    }
+    if (end[byte_of(&v[0], digit)] == n) return WN_OK;
+    for (int b = 0; b < 256; b++) {
+        next[b] = at;
+        at = end[b] += at;
+    }
+    at = 0;
+    for (int b = 0; b < 256; b++)
+        while (next[b] < end[b]) {
+            wni_keyed x = v[next[b]];
+            unsigned home;
+            while ((home = byte_of(&x, digit)) != (unsigned)b) {
+                wni_keyed y = v[next[home]];
+                v[next[home]++] = x;
+                x = y;
+                if (ctx && ++at % POLL_ROWS == 0) WNI_TRY(wni_poll(ctx));
             }
+            v[next[b]++] = x;
+        }
+    *parted = 1;
+done:
+    return st;
+}
+
+static wn_status sort_from(wn_ctx *ctx, wni_keyed *v, int64_t n, int digit)
+{
+    wn_status st = WN_OK;
+    int64_t end[256];
+
+    for (int parted = 0; n > SMALL && digit < DIGITS; digit++) {
+        WNI_TRY(part(ctx, v, n, digit, end, &parted));
+        if (!parted) continue; /* this byte decides nothing */
         for (int b = 0; b < 256; b++) {
             int64_t begin = b ? end[b - 1] : 0;
-            if (end[b] - begin > 1) sort_from(v + begin, end[b] - begin, digit + 1);
+            if (end[b] - begin > 1) WNI_TRY(sort_from(ctx, v + begin, end[b] - begin, digit + 1));
         }
-        return;
+        goto done;
     }
     if (n <= SMALL) insertion(v, n);
+done:
+    return st;
 }
 
 void wni_keyed_sort(wni_keyed *v, int64_t n)
 {
-    sort_from(v, n, 0);
+    (void)sort_from(NULL, v, n, 0);
+}
+
+typedef struct parts {
+    wni_keyed *v;
+    int64_t end[256];
+    int digit;
+} parts;
+
+static wn_status sort_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
+{
+    parts *p = arg;
+    wn_status st = WN_OK;
+
+    (void)worker;
+    for (int64_t b = begin; b < end && st == WN_OK; b++) {
+        int64_t from = b ? p->end[b - 1] : 0;
+        if (p->end[b] - from > 1) st = sort_from(ctx, p->v + from, p->end[b] - from, p->digit + 1);
+    }
+    return st;
+}
+
+wn_status wni_keyed_sort_long(wn_ctx *ctx, wni_keyed *v, int64_t n)
+{
+    parts p = {.v = v};
+    wn_status st = WN_OK;
+    int parted = 0;
+
+    if (n < POLL_ROWS) {
+        wni_keyed_sort(v, n);
+        return WN_OK;
+    }
+    for (; p.digit < DIGITS; p.digit++) {
+        WNI_TRY(part(ctx, v, n, p.digit, p.end, &parted));
+        if (parted) break;
+    }
+    if (parted) WNI_TRY(wni_parallel(ctx, 256, 1, sort_range, &p));
+done:
+    return st;
 }

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/ctx_impl.h"
+
 typedef struct wni_keyed {
     uint64_t key;
     int64_t row; /* >= 0 */
@@ -16,6 +18,9 @@ typedef struct wni_keyed {
 /* Ascending key, then ascending row: one order for one set, however it was filled. In place (MSD radix
  * exchange), O(n) for any keys, also when all are equal; stack below 128 KiB. */
 void wni_keyed_sort(wni_keyed *v, int64_t n);
+/* The same on all threads, and it polls: for lists as long as a pool. After a failure v holds the same
+ * entries no more. */
+wn_status wni_keyed_sort_long(wn_ctx *ctx, wni_keyed *v, int64_t n);
 
 /* A key in the order of the floats; -0 and +0 differ, NaN sorts past the infinities. */
 static inline uint64_t wni_key_of_float(float x)

@@ -156,14 +156,14 @@ static wn_status pick_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, i
 {
     balancing *b = arg;
     wn_why *why = b->selection->why;
+    wn_status st;
 
-    (void)ctx;
     (void)worker;
     for (int64_t c = begin; c < end; c++) {
         wni_keyed *rows = b->ranked + b->begin[c];
         int64_t size = b->begin[c + 1] - b->begin[c], quota = b->quota[0][c];
         if (size == 0) continue;
-        if (quota % size) wni_keyed_sort(rows, size);
+        if (quota % size && (st = wni_keyed_sort_long(ctx, rows, size)) != WN_OK) return st;
         for (int64_t i = 0; i < size; i++) {
             int32_t copies = (int32_t)(quota / size + (i < quota % size));
             why[rows[i].row].copies = copies;

@@ -33,12 +33,13 @@ static void philox_known_answers(void **state)
 
 static void random_subset_is_sorted_distinct_and_fair(void **state)
 {
+    wn_ctx *ctx = ts_ctx(1, -1);
     int64_t out[10];
     int hits[20] = {0};
 
     (void)state;
     for (uint64_t seed = 0; seed < 2000; seed++) {
-        wni_rand_subset(seed, 7, 20, 10, out);
+        ts_ok(ctx, wni_rand_subset(ctx, seed, 7, 20, 10, out));
         for (int i = 0; i < 10; i++) {
             assert_in_range(out[i], i ? (unsigned long)out[i - 1] + 1 : 0, 19);
             hits[out[i]]++;
@@ -46,6 +47,29 @@ static void random_subset_is_sorted_distinct_and_fair(void **state)
     }
     for (int i = 0; i < 20; i++) /* 1000 expected, sd 22 */
         assert_in_range(hits[i], 880, 1120);
+    wn_ctx_free(ctx);
+}
+
+static int stop_at_once(void *user)
+{
+    ++*(int64_t *)user;
+    return 1;
+}
+
+static void random_subset_can_be_stopped(void **state)
+{
+    wn_ctx_options opt;
+    int64_t asked = 0, out[3];
+    wn_ctx *ctx;
+
+    (void)state;
+    wn_ctx_options_init(&opt);
+    opt.user = &asked;
+    opt.cancel = stop_at_once;
+    assert_int_equal(wn_ctx_new(&opt, &ctx), WN_OK);
+    assert_int_equal(wni_rand_subset(ctx, 1, 7, (int64_t)1 << 40, 3, out), WN_E_CANCELLED);
+    assert_int_equal(asked, 1);
+    wn_ctx_free(ctx);
 }
 
 static void log_fixed_is_log(void **state)
@@ -228,6 +252,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(philox_known_answers),
         cmocka_unit_test(random_subset_is_sorted_distinct_and_fair),
+        cmocka_unit_test(random_subset_can_be_stopped),
         cmocka_unit_test(log_fixed_is_log),
         cmocka_unit_test(parallel_covers_every_row_once),
         cmocka_unit_test(first_failure_wins_at_any_thread_count),

@@ -38,9 +38,57 @@ static void sorts_like_qsort(void **state)
             qsort(b, (size_t)n, sizeof *b, compare);
             for (int64_t i = 0; i < n; i++)
                 assert_true(a[i].key == b[i].key && a[i].row == b[i].row);
+            for (int threads = 1; threads <= 8; threads *= 2) { /* and again, on threads */
+                wn_ctx *ctx = ts_ctx(threads, -1);
+                for (int64_t i = n - 1; i > 0; i--) {
+                    int64_t j = wni_rand_below(s, m + 200, (uint64_t)i, i + 1);
+                    wni_keyed x = a[i];
+                    a[i] = a[j];
+                    a[j] = x;
+                }
+                ts_ok(ctx, wni_keyed_sort_long(ctx, a, n));
+                assert_memory_equal(a, b, (size_t)n * sizeof *a);
+                wn_ctx_free(ctx);
+            }
             free(a);
             free(b);
         }
+}
+
+static int count_down(void *user)
+{
+    return --*(int64_t *)user < 0;
+}
+
+/* A long sort asks while it counts, while it moves, and between parts. */
+static void long_sorts_can_be_stopped(void **state)
+{
+    enum { N = 1000000 };
+    wni_keyed *v = malloc(sizeof *v * N);
+    wn_status st = WN_E_CANCELLED;
+    int64_t stopped = 0;
+
+    (void)state;
+    for (int64_t polls = 0; st != WN_OK; polls += 1 + polls / 2) {
+        wn_ctx_options opt;
+        int64_t left = polls;
+        wn_ctx *ctx;
+        wn_ctx_options_init(&opt);
+        opt.threads = 1;
+        opt.user = &left;
+        opt.cancel = count_down;
+        assert_int_equal(wn_ctx_new(&opt, &ctx), WN_OK);
+        ctx->poll_ns = 0;
+        for (int64_t i = 0; i < N; i++)
+            v[i] = (wni_keyed){wni_rand_u64(5, 6, (uint64_t)i), i};
+        st = wni_keyed_sort_long(ctx, v, N);
+        if (st != WN_OK) assert_int_equal(st, WN_E_CANCELLED);
+        stopped += st != WN_OK;
+        if (polls < 2 * (N / 65536)) assert_int_equal(st, WN_E_CANCELLED);
+        wn_ctx_free(ctx);
+    }
+    assert_true(stopped > 5);
+    free(v);
 }
 
 static void float_keys_keep_order(void **state)
@@ -55,6 +103,7 @@ static void float_keys_keep_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(sorts_like_qsort),
+                                       cmocka_unit_test(long_sorts_can_be_stopped),
                                        cmocka_unit_test(float_keys_keep_order)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
