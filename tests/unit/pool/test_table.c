@@ -256,9 +256,12 @@ static void test_many_files(void **state)
     expect_cell(ctx, t, 2, "b", "2");
     expect_cell(ctx, t, 3, "a", "zipped");
     expect_cell(ctx, t, 4, "a", "2");
-    assert_non_null(strstr(wni_table_where(t, 0, where, sizeof where), "/part_a.jsonl line 1 (row 0)"));
-    assert_non_null(strstr(wni_table_where(t, 1, where, sizeof where), "/part_a.jsonl line 2 (row 1)"));
-    assert_non_null(strstr(wni_table_where(t, 2, where, sizeof where), "/part_b.jsonl line 1 (row 2)"));
+    assert_non_null(
+        strstr(wni_table_where(t, 0, where, sizeof where), "/part_a.jsonl line 1 (row 0)"));
+    assert_non_null(
+        strstr(wni_table_where(t, 1, where, sizeof where), "/part_a.jsonl line 2 (row 1)"));
+    assert_non_null(
+        strstr(wni_table_where(t, 2, where, sizeof where), "/part_b.jsonl line 1 (row 2)"));
     assert_non_null(strstr(wni_table_where(t, 4, where, sizeof where), "/last.tsv line 2 (row 4)"));
     ts_ok(ctx, wn_table_scan(t, 0, count_rows, seen));
     assert_int_equal(seen[0], 5);
