@@ -20,7 +20,7 @@ have() {
     cmake | clang | clang-format | python3) command -v "$1" >/dev/null ;;
     pkg-config) command -v pkg-config >/dev/null ;;
     ninja-build) command -v ninja >/dev/null ;;
-    python3-numpy) python3 -c 'import numpy' 2>/dev/null ;;
+    python3-numpy) python3 -c 'import numpy' 2>/dev/null || /usr/bin/python3 -c 'import numpy' 2>/dev/null ;;
     wordnet-base) [ -r "${WORDNET:-/usr/share/wordnet}/data.noun" ] ;;
     *) dpkg -s "$1" 2>/dev/null | grep -q '^Status: install ok installed' || have_library "$1" ;;
     esac
