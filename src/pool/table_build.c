@@ -2,6 +2,7 @@
  *
  * Text files into a table: survey, then rows, then the index of ids.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "io/outdir.h"
@@ -84,6 +85,17 @@ static wn_status check_record(builder *b, const wni_cell *cells, int32_t count, 
     return WN_OK;
 }
 
+static uint8_t exact_of(const wni_cell *cell)
+{
+    char text[64];
+
+    if (cell->kind == WNI_INTEGER && cell->parsed)
+        return cell->integer > 1LL << 53 || cell->integer < -(1LL << 53) ? WNI_EXACT_INTEGER : 0;
+    if (cell->kind != WNI_REAL || cell->parsed) return 0;
+    sqlite3_snprintf(sizeof text, text, "%!.15g", strtod(cell->text, NULL)); /* as SQLite does */
+    return strcmp(text, cell->text) ? WNI_EXACT_REAL : 0;
+}
+
 static wn_status survey_file(builder *b, int32_t file)
 {
     wni_records *records = NULL;
@@ -96,9 +108,11 @@ static wn_status survey_file(builder *b, int32_t file)
     for (;;) {
         WNI_TRY(wni_records_next(records, &cells, &count, &line));
         if (!cells) break;
-        for (int32_t i = 0; i < count; i++)
-            if (cells[i].kind > b->schema.kind[cells[i].column])
-                b->schema.kind[cells[i].column] = cells[i].kind;
+        for (int32_t i = 0; i < count; i++) {
+            int32_t c = cells[i].column;
+            if (cells[i].kind > b->schema.kind[c]) b->schema.kind[c] = cells[i].kind;
+            b->schema.exact[c] |= exact_of(&cells[i]);
+        }
         WNI_TRY(check_record(b, cells, count, b->paths[file], line));
         if (rows == b->first[file])
             b->line[file] = line;
@@ -124,7 +138,8 @@ static wn_status survey(builder *b)
         if (st != WN_OK) return st;
     }
     for (int32_t i = 0; i < b->schema.count; i++)
-        if (b->schema.kind[i] == WNI_NULL) b->schema.kind[i] = WNI_TEXT;
+        if (b->schema.kind[i] == WNI_NULL || (b->schema.kind[i] == WNI_REAL && b->schema.exact[i]))
+            b->schema.kind[i] = WNI_TEXT;
     /* A text or id of a CSV file may look like a number in every row. */
     if (b->text >= 0) b->schema.kind[b->text] = WNI_TEXT;
     if (b->id >= 0 && b->schema.kind[b->id] == WNI_REAL) b->schema.kind[b->id] = WNI_TEXT;

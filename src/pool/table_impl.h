@@ -31,11 +31,18 @@ typedef struct wni_cell {
     int64_t bytes;
 } wni_cell;
 
+/* Values that a REAL column cannot keep as they are: it becomes TEXT when it has them. */
+typedef enum wni_exact {
+    WNI_EXACT_INTEGER = 1, /* beyond 2^53 */
+    WNI_EXACT_REAL = 2     /* of a CSV file, where 1.10 is a text: it would be printed as 1.1 */
+} wni_exact;
+
 /* Columns in first-seen order. */
 typedef struct wni_schema {
     wn_ctx *ctx;
     char **name;
     wni_kind *kind;
+    uint8_t *exact; /* by column, nonzero: as REAL a value would change, see wni_exact */
     int32_t count, room;
     int32_t frozen; /* the survey is over: a new column means that a file changed */
 } wni_schema;

@@ -15,8 +15,10 @@ void wni_schema_free(wni_schema *schema)
         wni_free(schema->ctx, schema->name[i]);
     wni_free(schema->ctx, schema->name);
     wni_free(schema->ctx, schema->kind);
+    wni_free(schema->ctx, schema->exact);
     schema->name = NULL;
     schema->kind = NULL;
+    schema->exact = NULL;
     schema->count = schema->room = 0;
 }
 
@@ -25,6 +27,7 @@ static wn_status grow(wni_schema *s)
     int32_t room = s->room ? s->room * 2 : 16;
     char **name;
     wni_kind *kind;
+    uint8_t *exact;
 
     if (s->count < s->room) return WN_OK;
     name = wni_grow(s->ctx, s->name, s->count, room, sizeof *name);
@@ -33,6 +36,9 @@ static wn_status grow(wni_schema *s)
     kind = wni_grow(s->ctx, s->kind, s->count, room, sizeof *kind);
     if (!kind) return WN_E_NOMEM;
     s->kind = kind;
+    exact = wni_grow(s->ctx, s->exact, s->count, room, sizeof *exact);
+    if (!exact) return WN_E_NOMEM;
+    s->exact = exact;
     s->room = room;
     return WN_OK;
 }
@@ -87,6 +93,7 @@ wn_status wni_schema_column(wni_schema *s, const char *name, int32_t guess, cons
     s->name[s->count] = wni_strdup(s->ctx, name);
     if (!s->name[s->count]) return WN_E_NOMEM;
     s->kind[s->count] = WNI_NULL;
+    s->exact[s->count] = 0;
     *column = s->count++;
     return WN_OK;
 }

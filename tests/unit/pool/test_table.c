@@ -104,10 +104,10 @@ static void test_jsonl(void **state)
 
     (void)state;
     assert_int_equal(wn_table_rows(t), 6);
-    expect_columns(t, "id:TEXT n:REAL gloss:TEXT deep:TEXT flag:INTEGER mix:TEXT none:TEXT "
+    expect_columns(t, "id:TEXT n:TEXT gloss:TEXT deep:TEXT flag:INTEGER mix:TEXT none:TEXT "
                       "big:REAL");
     expect_cell(ctx, t, 0, "gloss", "caf\xc3\xa9 \"au\" lait");
-    expect_cell(ctx, t, 0, "n", "1.0");
+    expect_cell(ctx, t, 0, "n", "1");
     expect_cell(ctx, t, 0, "deep", NULL);
     expect_cell(ctx, t, 1, "n", "2.5");
     expect_cell(ctx, t, 1, "deep", "{\"k\": [1, 0.1, \"}\\\"]\"] }");
@@ -145,18 +145,18 @@ static void test_csv(void **state)
 
     (void)state;
     assert_int_equal(wn_table_rows(t), 3);
-    expect_columns(t, "id:INTEGER text:TEXT n:INTEGER x:REAL zip:TEXT od,d:TEXT");
+    expect_columns(t, "id:INTEGER text:TEXT n:INTEGER x:TEXT zip:TEXT od,d:TEXT");
     expect_cell(ctx, t, 0, "text", "He said \"hi\",\r\nthen left");
     expect_cell(ctx, t, 0, "x", "0.5");
     expect_cell(ctx, t, 0, "zip", "01234");
     expect_cell(ctx, t, 0, "od,d", NULL);
     expect_cell(ctx, t, 1, "text", "5\" pipe");
     expect_cell(ctx, t, 1, "n", "-7");
-    expect_cell(ctx, t, 1, "x", "3.0");
+    expect_cell(ctx, t, 1, "x", "3");
     expect_cell(ctx, t, 1, "zip", "99999");
     expect_cell(ctx, t, 1, "od,d", "");
     expect_cell(ctx, t, 2, "text", NULL);
-    expect_cell(ctx, t, 2, "x", "1000.0");
+    expect_cell(ctx, t, 2, "x", "1e3");
     expect_cell(ctx, t, 2, "od,d", " ");
     wn_table_free(t);
 
@@ -183,6 +183,31 @@ static void test_csv(void **state)
 }
 
 /* Fields of every shape, written by the rules and read back. */
+/* A column that REAL would change becomes TEXT; one that it keeps stays REAL. */
+static void test_no_value_changes_its_form(void **state)
+{
+    wn_ctx *ctx = ts_ctx(1, -1);
+    wn_table *t;
+
+    (void)state;
+    t = make(ctx, "exact.jsonl",
+             "{\"a\": 9007199254740993, \"b\": 9007199254740992, \"c\": 9007199254740993}\n"
+             "{\"a\": 0.5, \"b\": 0.5, \"c\": 1}\n",
+             NULL);
+    expect_columns(t, "a:TEXT b:REAL c:INTEGER");
+    expect_cell(ctx, t, 0, "a", "9007199254740993");
+    expect_cell(ctx, t, 1, "a", "0.5");
+    wn_table_free(t);
+    t = make(ctx, "exact.csv", "a,b,c\n1.1,1.5,9007199254740993\n1.10,-2.25,2.5\n", NULL);
+    expect_columns(t, "a:TEXT b:REAL c:TEXT");
+    expect_cell(ctx, t, 0, "a", "1.1");
+    expect_cell(ctx, t, 1, "a", "1.10");
+    expect_cell(ctx, t, 1, "b", "-2.25");
+    expect_cell(ctx, t, 0, "c", "9007199254740993");
+    wn_table_free(t);
+    wn_ctx_free(ctx);
+}
+
 static void test_csv_round_trip(void **state)
 {
     static const char piece[] = {'a', '"', ',', '\n', '\r', ' '};
@@ -599,6 +624,7 @@ int main(void)
         cmocka_unit_test(test_jsonl),
         cmocka_unit_test(test_csv),
         cmocka_unit_test(test_csv_round_trip),
+        cmocka_unit_test(test_no_value_changes_its_form),
         cmocka_unit_test(test_many_files),
         cmocka_unit_test(test_open_again),
         cmocka_unit_test(test_foreign_database),
