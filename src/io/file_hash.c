@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "io/outdir.h"
+#include "io/vecfile.h"
 
 #define CHUNK_BYTES (1 << 20)
 
@@ -54,7 +55,20 @@ typedef struct folder_hash {
     uint64_t hash;
     wni_hash_fn fn;
     void *user;
+    bool stamps; /* go by size and time of the files, read none */
 } folder_hash;
+
+static void add_stamp(folder_hash *f, const struct stat *info)
+{
+    uint64_t word[6] = {f->hash,
+                        (uint64_t)info->st_dev,
+                        (uint64_t)info->st_ino,
+                        (uint64_t)info->st_size,
+                        (uint64_t)info->st_mtim.tv_sec,
+                        (uint64_t)info->st_mtim.tv_nsec};
+
+    f->hash = XXH3_64bits(word, sizeof word);
+}
 
 static int by_name(const void *a, const void *b)
 {
@@ -121,8 +135,11 @@ static wn_status hash_below(wn_ctx *ctx, folder_hash *f, const char *path)
             st = WN_E_NOMEM;
             goto done;
         }
-        if (stat(below, &info) == 0 && S_ISDIR(info.st_mode)) {
+        if (stat(below, &info)) memset(&info, 0, sizeof info);
+        if (S_ISDIR(info.st_mode)) {
             WNI_TRY(hash_below(ctx, f, below));
+        } else if (f->stamps) {
+            add_stamp(f, &info);
         } else if (length > 4 && strcmp(names[i] + length - 4, ".npy") == 0) {
             const char *name = below + strlen(f->root) + 1;
             WNI_TRY(wni_file_hash(ctx, below, &bytes, &word[2]));
@@ -142,7 +159,7 @@ done:
 wn_status wni_path_hash(wn_ctx *ctx, const char *path, int64_t *bytes, uint64_t *hash,
                         wni_hash_fn fn, void *user)
 {
-    folder_hash f = {path, 0, 0, fn, user};
+    folder_hash f = {path, 0, 0, fn, user, false};
     struct stat info;
     wn_status st;
 
@@ -156,15 +173,44 @@ wn_status wni_path_hash(wn_ctx *ctx, const char *path, int64_t *bytes, uint64_t 
     return st == WN_OK && fn ? fn(user, path, *bytes, *hash) : st;
 }
 
+/* The file of FILE or FILE:MEMBER; wni_free. */
+static wn_status plain_path(wn_ctx *ctx, const char *path, char **plain)
+{
+    const char *member;
+
+    if (!wni_path_exists(path)) return wni_member_split(ctx, path, plain, &member);
+    return (*plain = wni_strdup(ctx, path)) ? WN_OK : WN_E_NOMEM;
+}
+
 wn_status wni_input_hash(wn_ctx *ctx, const char *path, int64_t *bytes, uint64_t *hash)
 {
-    char plain[4096];
-    const char *colon = strrchr(path, ':');
+    char *plain = NULL;
+    wn_status st;
 
-    if (!wni_path_exists(path) && colon && (size_t)(colon - path) < sizeof plain) {
-        memcpy(plain, path, (size_t)(colon - path));
-        plain[colon - path] = 0;
-        path = plain;
-    }
-    return wni_path_hash(ctx, path, bytes, hash, NULL, NULL);
+    WNI_TRY(plain_path(ctx, path, &plain));
+    st = wni_path_hash(ctx, plain, bytes, hash, NULL, NULL);
+done:
+    wni_free(ctx, plain);
+    return st;
+}
+
+wn_status wni_input_stamp(wn_ctx *ctx, const char *path, uint64_t *stamp)
+{
+    folder_hash f = {.stamps = true};
+    struct stat info;
+    char *plain = NULL;
+    wn_status st;
+
+    *stamp = 0;
+    WNI_TRY(plain_path(ctx, path, &plain));
+    f.root = plain;
+    if (stat(plain, &info)) goto done; /* whoever opens it says what is wrong */
+    if (S_ISDIR(info.st_mode))
+        WNI_TRY(hash_below(ctx, &f, plain));
+    else
+        add_stamp(&f, &info);
+    *stamp = f.hash;
+done:
+    wni_free(ctx, plain);
+    return st;
 }

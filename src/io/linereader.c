@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -8,6 +7,7 @@
 #include <zstd.h>
 #include <zstd_errors.h>
 
+#include "io/infile.h"
 #include "io/linereader.h"
 
 #define IN_BYTES  ((int64_t)128 << 10)
@@ -18,7 +18,7 @@ typedef enum form { PLAIN, GZIP, ZSTD } form;
 struct wni_lines {
     wn_ctx *ctx;
     char *path;
-    int fd;
+    wni_infile file;
     form form;
     int64_t max_bytes, number;
 
@@ -45,7 +45,7 @@ static wn_status refill(wni_lines *l)
 
     if (l->in_at < l->in_end || l->eof) return WN_OK;
     do {
-        got = read(l->fd, l->in, (size_t)IN_BYTES);
+        got = read(l->file.fd, l->in, (size_t)IN_BYTES);
     } while (got < 0 && errno == EINTR);
     if (got < 0) return wni_fail(l->ctx, WN_E_IO, "%s: cannot read: %s", l->path, strerror(errno));
     l->in_at = 0;
@@ -233,7 +233,7 @@ wn_status wni_lines_open(wn_ctx *ctx, const char *path, int64_t max_bytes, wni_l
     *out = NULL;
     if (!l) return WN_E_NOMEM;
     l->ctx = ctx;
-    l->fd = -1;
+    l->file.fd = -1;
     l->max_bytes = max_bytes;
     l->room = wni_min(BUF_BYTES, max_bytes) + 1;
     if (!(l->path = wni_strdup(ctx, path))) {
@@ -242,13 +242,7 @@ wn_status wni_lines_open(wn_ctx *ctx, const char *path, int64_t max_bytes, wni_l
     }
     WNI_NEW(ctx, l->in, IN_BYTES);
     WNI_NEW(ctx, l->buf, l->room);
-    l->fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (l->fd < 0) {
-        bool absent = errno == ENOENT || errno == ENOTDIR;
-        st = wni_fail(ctx, absent ? WN_E_DATA : WN_E_IO, "%s: cannot open: %s", path,
-                      strerror(errno));
-        goto done;
-    }
+    WNI_TRY(wni_infile_open(ctx, path, &l->file));
     WNI_TRY(refill(l));
     WNI_TRY(open_decoder(l));
 done:
@@ -264,7 +258,7 @@ void wni_lines_free(wni_lines *l)
     if (!l) return;
     if (l->gz_ready) inflateEnd(&l->gz);
     ZSTD_freeDStream(l->zstd);
-    if (l->fd >= 0) close(l->fd);
+    wni_infile_close(l->ctx, &l->file);
     wni_free(l->ctx, l->buf);
     wni_free(l->ctx, l->in);
     wni_free(l->ctx, l->path);

@@ -212,7 +212,7 @@ static void test_damaged(void **state)
     ts_write_file(ts_path("empty.zst"), "", 0);
     expect_failure(ts_path("empty.zst"), WNI_LINE_MAX, WN_E_DATA, "the file is empty");
     expect_failure(ts_path("absent.txt"), WNI_LINE_MAX, WN_E_DATA, "cannot open");
-    expect_failure(ts_tmp(), WNI_LINE_MAX, WN_E_IO, "cannot read");
+    expect_failure(ts_tmp(), WNI_LINE_MAX, WN_E_DATA, "found a folder, expected a regular file");
 }
 
 static void test_length_limit(void **state)
