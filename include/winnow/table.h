@@ -23,10 +23,12 @@ typedef struct wn_table_options {
 /* Fills `options` with the defaults: no id, no text column. */
 WN_API void wn_table_options_init(wn_table_options *options);
 
-/* Reads text files into a new SQLite database at `db_path` (":memory:" allowed), one table `rows`
+/* Reads text files into a new SQLite database at `db_path` (":memory:" allowed; "" = a file of SQLite's own
+ * in its folder for temporary files, which goes with the table), one table `rows`
  * with `_row` INTEGER PRIMARY KEY from 0 and one typed column per field, first-seen order.
  * Format by name: .jsonl .ndjson .csv .tsv, each also with .gz or .zst. Patterns expand as in
- * wn_pool_open. Nested JSON values are kept as JSON text; true and false are 1 and 0. Blank lines carry
+ * wn_pool_open. Nested JSON values are kept as JSON text; true and false are 1 and 0,
+ * but in a TEXT column the words themselves. Blank lines carry
  * no row. Read twice (columns and types, then rows) and streamed: memory does not grow with rows.
  * Errors: WN_E_DATA with file and line: broken JSON, a row of another length, text that is not
  * UTF-8, a missing text field, an id that repeats, an unknown column (nearest name offered). */

@@ -20,6 +20,8 @@ wn_status wni_sql_fail(wn_ctx *ctx, sqlite3 *db, const char *path, const char *w
 {
     int code = db ? sqlite3_errcode(db) & 0xff : SQLITE_NOMEM;
 
+    if (!*path) path = "the temporary table";
+
     switch (code) {
     case SQLITE_NOMEM:
         return wni_fail(ctx, WN_E_NOMEM, "out of memory: SQLite, %s", what);

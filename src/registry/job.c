@@ -335,7 +335,7 @@ static wn_status open_text(wn_job *job, wni_run *run)
 {
     wn_table_options opt;
     char text[WN_TEXT_MAX] = "";
-    const char *db = ":memory:";
+    const char *db = ""; /* an estimate's table is as large as the text: a file, not memory */
     wn_status st;
 
     if ((st = check_text_options(job)) != WN_OK) return st;
@@ -421,7 +421,32 @@ static wn_status make_summary(wn_job *job, json_t *manifest)
     return st;
 }
 
-static wn_status finish(wn_job *job, wni_run *run, int64_t begin_ns, double begin_cpu)
+/* Inputs are read more than once: for the vectors, for the lines of the selected rows, for the hashes of the
+ * manifest. They must be the same all along. Into stamp (n_pool_paths + n_input), or compared with it. */
+static wn_status stamp_inputs(const wn_job *job, const wni_run *run, uint64_t *stamp, bool compare)
+{
+    wn_status st = WN_OK;
+
+    for (int32_t i = 0; i < run->n_pool_paths + job->n_input; i++) {
+        const wni_job_path *in = &job->input[wni_max(i - run->n_pool_paths, 0)];
+        const char *path = i < run->n_pool_paths ? run->pool_paths[i] : in->path;
+        uint64_t now;
+
+        /* Pool inputs may be patterns; what they stand for comes first. */
+        if (i >= run->n_pool_paths && strcmp(in->name, "pool") == 0) continue;
+        WNI_TRY(wni_input_stamp(job->ctx, path, &now));
+        if (!compare)
+            stamp[i] = now;
+        else if (stamp[i] != now)
+            return wni_fail(job->ctx, WN_E_IO, "%s: changed while the run was going on; run again",
+                            path);
+    }
+done:
+    return st;
+}
+
+static wn_status finish(wn_job *job, wni_run *run, uint64_t *stamp, int64_t begin_ns,
+                        double begin_cpu)
 {
     double seconds = 1e-9 * (double)(wni_os_now_ns() - begin_ns);
     json_t *manifest = NULL;
@@ -429,6 +454,7 @@ static wn_status finish(wn_job *job, wni_run *run, int64_t begin_ns, double begi
     wn_status st;
 
     WNI_TRY(wni_manifest_make(job, run, seconds, wni_os_cpu_sec() - begin_cpu, &manifest));
+    WNI_TRY(stamp_inputs(job, run, stamp, true)); /* after the hashes, which read them last */
     WNI_TRY(wni_manifest_outputs(job, run, manifest));
     text = json_dumps(manifest, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
     if (!text) {
@@ -450,6 +476,7 @@ static wn_status run_job(wn_job *job, int plan, wn_estimate *estimate)
     int64_t begin_ns = wni_os_now_ns();
     double begin_cpu = wni_os_cpu_sec();
     char **paths = NULL;
+    uint64_t *stamp = NULL;
     wn_status st;
 
     run.plan = plan;
@@ -457,6 +484,7 @@ static wn_status run_job(wn_job *job, int plan, wn_estimate *estimate)
     run.option = run_option;
     run.output = job->output;
     WNI_TRY(wn_params_check(ctx, job->method, job->params));
+    WNI_TRY(wni_manifest_check_words(job));
     WNI_TRY(check_inputs(job));
     if (!plan && !job->output) {
         st = wni_fail(ctx, WN_E_USAGE, "%s %s: no output; give -o NAME", job->family->name,
@@ -470,6 +498,8 @@ static wn_status run_job(wn_job *job, int plan, wn_estimate *estimate)
     if (job->replayed) WNI_TRY(wni_manifest_check_inputs(job));
     WNI_TRY(expand_inputs(job, &paths, &run.n_pool_paths));
     run.pool_paths = (const char *const *)paths;
+    WNI_NEW(ctx, stamp, run.n_pool_paths + job->n_input + 1);
+    if (!plan) WNI_TRY(stamp_inputs(job, &run, stamp, false));
     if (!plan)
         WNI_TRY(wni_out_begin(ctx, job->output, job->family->output_is_file,
                               job->option[WNI_OPT_FORCE] && job->option[WNI_OPT_FORCE][0] == '1',
@@ -486,7 +516,7 @@ static wn_status run_job(wn_job *job, int plan, wn_estimate *estimate)
         if (job->family->output_is_file && find_input(job->family, "pool") &&
             strstr(find_input(job->family, "pool")->kind, "text"))
             WNI_TRY(wni_out_remove(run.out, "table.sqlite"));
-        WNI_TRY(finish(job, &run, begin_ns, begin_cpu));
+        WNI_TRY(finish(job, &run, stamp, begin_ns, begin_cpu));
         st = wni_out_commit(run.out);
         run.out = NULL;
     }
@@ -496,6 +526,7 @@ done:
     wni_out_abort(run.out);
     wni_record_free(run.record);
     wni_paths_free(ctx, paths);
+    wni_free(ctx, stamp);
     return st;
 }
 

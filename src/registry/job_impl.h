@@ -54,6 +54,8 @@ wn_status wni_manifest_make(wn_job *job, const wni_run *run, double seconds, dou
 /* Hashes the arrays written below `path` into manifest["outputs"]; when the job replays a manifest, compares
  * with what that one says: WN_E_INTERNAL names the first array that differs. */
 wn_status wni_manifest_outputs(wn_job *job, wni_run *run, json_t *manifest);
+/* Checks before the run that the manifest can hold every word of the job. */
+wn_status wni_manifest_check_words(const wn_job *job);
 /* Checks that the inputs of a replayed job are what the manifest says. */
 wn_status wni_manifest_check_inputs(wn_job *job);
 

@@ -58,27 +58,47 @@ static void hash_text(uint64_t hash, char buf[17])
 
 /* ---- writing -------------------------------------------------------------------------------------- */
 
-static json_t *params_json(const wn_job *job)
+/* Sets object[key] to `value` (taken over). JSON holds UTF-8 alone, and what it cannot hold must not go
+ * missing: a replay would run with other settings. */
+static wn_status set_word(wn_ctx *ctx, json_t *object, const char *key, json_t *value)
 {
-    json_t *params = json_object();
+    if (json_object_set_new(object, key, value) == 0) return WN_OK;
+    return wni_fail(ctx, WN_E_DATA,
+                    "%s: the value is not UTF-8, so the manifest cannot hold it; use another name",
+                    key);
+}
+
+static wn_status add_settings(const wn_job *job, json_t *m)
+{
+    json_t *params = json_object(), *options = json_object();
     char text[512];
+    wn_status st;
 
     for (int32_t i = 0; i < job->method->n_params; i++) {
         const wn_param *p = &job->method->params[i];
         wn_params_text(job->method, job->params, p->name, text, sizeof text);
-        json_object_set_new(params, p->name, param_json(p, text));
+        WNI_TRY(set_word(job->ctx, params, p->name, param_json(p, text)));
     }
-    return params;
-}
-
-static json_t *options_json(const wn_job *job)
-{
-    json_t *options = json_object();
-
     for (int i = 0; i < WNI_OPT_COUNT; i++)
         if (job->option[i] && i != WNI_OPT_FORCE)
-            json_object_set_new(options, wni_option_names[i], json_string(job->option[i]));
-    return options;
+            WNI_TRY(set_word(job->ctx, options, wni_option_names[i], json_string(job->option[i])));
+    if (job->command) WNI_TRY(set_word(job->ctx, m, "command", json_string(job->command)));
+    WNI_TRY(set_word(job->ctx, m, "params", json_incref(params)));
+    WNI_TRY(set_word(job->ctx, m, "options", json_incref(options)));
+    if (job->output) WNI_TRY(set_word(job->ctx, m, "output", json_string(job->output)));
+done:
+    json_decref(params);
+    json_decref(options);
+    return st;
+}
+
+wn_status wni_manifest_check_words(const wn_job *job)
+{
+    json_t *unused = json_object();
+    wn_status st = add_settings(job, unused);
+
+    json_decref(unused);
+    return st;
 }
 
 static wn_status add_input(wn_ctx *ctx, json_t *inputs, const char *name, const char *path,
@@ -121,11 +141,8 @@ wn_status wni_manifest_make(wn_job *job, const wni_run *run, double seconds, dou
     json_object_set_new(m, "winnow", json_string(wn_version()));
     json_object_set_new(m, "family", json_string(job->family->name));
     json_object_set_new(m, "method", json_string(job->method->name));
-    if (job->command) json_object_set_new(m, "command", json_string(job->command));
-    json_object_set_new(m, "params", params_json(job));
-    json_object_set_new(m, "options", options_json(job));
+    WNI_TRY(add_settings(job, m));
     json_object_set(m, "inputs", inputs);
-    json_object_set_new(m, "output", json_string(job->output));
     json_object_set(m, "counts", json_object_get(run->record, "counts"));
     json_object_set(m, "warnings", json_object_get(run->record, "warnings"));
     json_object_set_new(m, "isa", json_string(wn_isa_name(wn_ctx_isa(ctx))));

@@ -26,6 +26,7 @@ typedef struct why_folder {
     int64_t n;
     wn_table *table;  /* NULL = none */
     int32_t id, text; /* columns, -1 = none */
+    int64_t other;    /* row whose id is the number of the row that was asked for; -1 = none */
     wni_str out;
 } why_folder;
 
@@ -120,19 +121,6 @@ done:
 
 /* ---- the row ------------------------------------------------------------------------------------- */
 
-typedef struct id_search {
-    const char *id;
-    int64_t row; /* -1 = not found */
-} id_search;
-
-static wn_status match_id(void *user, int64_t row, const char *text)
-{
-    id_search *search = user;
-
-    if (search->row < 0 && text && strcmp(text, search->id) == 0) search->row = row;
-    return WN_OK;
-}
-
 /* "4711" or, as the report groups it, "4,711"; -1 when it is something else. */
 static int64_t row_number(const char *text)
 {
@@ -147,18 +135,26 @@ static int64_t row_number(const char *text)
     return row;
 }
 
-/* A number of a row that is there is a row; everything else is an id. */
+/* A number of a row that is there is a row; everything else is an id. A number that is the id of another
+ * row too is told. */
 static wn_status find_row(why_folder *f, const char *word, int64_t *row)
 {
-    id_search search = {word, -1};
+    int64_t with_id = -1;
     char last[32];
     wn_status st;
 
     *row = row_number(word);
-    if (*row >= 0 && *row < f->n) return WN_OK;
     if (f->id >= 0) {
-        if ((st = wn_table_scan(f->table, f->id, match_id, &search)) != WN_OK) return st;
-        if ((*row = search.row) >= 0) return WN_OK;
+        st = wn_table_find_id(f->table, word, &with_id);
+        if (st != WN_OK && st != WN_E_DATA) return st;
+        if (st != WN_OK) with_id = -1;
+    }
+    if (*row >= 0 && *row < f->n) {
+        f->other = with_id == *row ? -1 : with_id;
+        return WN_OK;
+    }
+    if (f->id >= 0) {
+        if ((*row = with_id) >= 0) return WN_OK;
         return wni_fail(f->ctx, WN_E_DATA,
                         "%s: no row has the number or the %s '%s'; rows go from 0 to %s", f->dir,
                         wn_table_id_column(f->table), word, wni_grouped(f->n - 1, last));
@@ -282,13 +278,17 @@ static wn_status answer(why_folder *f, int64_t row)
     say_cluster(f, why->cluster);
     WNI_TRY(say_text(f, "text", row));
     if (why->partner >= 0) WNI_TRY(say_text(f, "partner", why->partner));
+    if (f->other >= 0)
+        wni_str_addf(&f->out,
+                     "  note     %lld is also the %s of row %lld; a row number goes first\n",
+                     (long long)row, wn_table_id_column(f->table), (long long)f->other);
 done:
     return st;
 }
 
 wn_status wn_why_text(wn_ctx *ctx, const char *dir, const char *row, char **text)
 {
-    why_folder f = {.ctx = ctx, .dir = dir, .id = -1, .text = -1};
+    why_folder f = {.ctx = ctx, .dir = dir, .id = -1, .text = -1, .other = -1};
     int64_t at;
     wn_status st;
 
