@@ -68,7 +68,8 @@ WN_API int64_t wn_pool_source_row(const wn_pool *pool, int64_t row);
 
 /* Rows [first, first + n) as f32 into out (n, ld) row-major, ld >= d; columns d..ld are zero.
  * Under WN_COSINE each row has unit length. Any thread may call it. Cost: one pass over the bytes.
- * Errors: WN_E_IO when a file shrank or cannot be read. */
+ * Errors: WN_E_IO when a file shrank or cannot be read. A pool that is small beside the budget is mapped: a
+ * program that cuts such a file while it is read ends the process (SIGBUS). */
 WN_API wn_status wn_pool_read(wn_ctx *ctx, const wn_pool *pool, int64_t first, int64_t n,
                               float *out, int64_t ld);
 

@@ -263,8 +263,11 @@ wn_status wni_curate_lines(wni_curate *cu)
     WNI_TRY(ended);
     if (c.differs || c.row != wn_table_rows(run->table)) {
         WNI_TRY(wni_out_remove(run->out, names[c.form]));
-        WNI_TRY(wni_curate_warn(cu, "the headers of the inputs differ, so the selected lines are "
-                                    "not copied; go by rows.npy or table.sqlite"));
+        WNI_TRY(wni_curate_warn(cu,
+                                "%s, so the selected lines are not copied; go by rows.npy or "
+                                "table.sqlite",
+                                c.differs ? "the headers of the inputs differ"
+                                          : "the inputs have other rows than when they were read"));
     }
 done:
     (void)wni_text_writer_end(c.writer, 0);
