@@ -16,6 +16,7 @@
 #define DIMS_MAX    128
 #define ROWS_MIN    4096 /* below this the comparison is over before a basis is found */
 #define ULP         0x1p-24
+#define ROWS_GRAIN  8 /* of a sample, by the longest rows under a few milliseconds */
 #define BASIS_FLOPS ((int64_t)1 << 28) /* Gram-Schmidt runs on one thread: keep it short */
 
 /* Error of a canonical dot product of two rows of length at most 1. */
@@ -39,11 +40,14 @@ static wn_status sample(wn_ctx *ctx, const wn_pool *pool, const char *stream, in
 }
 
 /* Gram-Schmidt, twice over; a row that depends on those before it becomes zero. z (d) is scratch. */
-static void orthonormalise(wni_mat *q, double *z)
+static wn_status orthonormalise(wn_ctx *ctx, wni_mat *q, double *z)
 {
     for (int64_t k = 0; k < q->n; k++) {
         float *row = wni_mat_row(q, k);
         double before = 0, after = 0;
+        wn_status st = wni_poll(ctx);
+
+        if (st != WN_OK) return st;
 
         for (int64_t i = 0; i < q->d; i++) {
             z[i] = row[i];
@@ -63,14 +67,18 @@ static void orthonormalise(wni_mat *q, double *z)
         for (int64_t i = 0; i < q->d; i++)
             row[i] = (float)(z[i] * after);
     }
+    return WN_OK;
 }
 
 /* How far the f32 directions are from orthonormal: Frobenius norm of QQ' - I. */
-static double basis_error(const wni_mat *q)
+static wn_status basis_error(wn_ctx *ctx, const wni_mat *q, double *error)
 {
     double sum = 0;
 
-    for (int64_t a = 0; a < q->n; a++)
+    for (int64_t a = 0; a < q->n; a++) {
+        wn_status st = wni_poll(ctx);
+
+        if (st != WN_OK) return st;
         for (int64_t b = 0; b <= a; b++) {
             const float *x = wni_mat_row(q, a), *y = wni_mat_row(q, b);
             double dot = 0;
@@ -79,14 +87,26 @@ static double basis_error(const wni_mat *q)
             if (a == b) dot = dot == 0 ? 0 : dot - 1;
             sum += (a == b ? 1 : 2) * dot * dot;
         }
-    return sqrt(sum);
+    }
+    *error = sqrt(sum);
+    return WN_OK;
 }
 
 typedef struct spread {
-    const wni_mat *a;    /* the sample */
-    const float *coords; /* (a.n, q.n) */
+    const wni_mat *a; /* the sample */
+    float *coords;    /* (a.n, q.n) */
     wni_mat *q;
 } spread;
+
+static wn_status coords_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
+{
+    const spread *s = arg;
+
+    (void)worker;
+    wni_kernels_of(ctx)->dots(wni_mat_row(s->a, begin), end - begin, s->q->v, s->q->n, s->a->ld,
+                              s->coords + begin * s->q->n, s->q->n);
+    return WN_OK;
+}
 
 /* Direction k = sum over the sample of coordinate k times the row. */
 static wn_status spread_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
@@ -110,7 +130,6 @@ static wn_status spread_range(wn_ctx *ctx, void *arg, int worker, int64_t begin,
 
 static wn_status find_basis(wn_ctx *ctx, const wn_pool *pool, int64_t dims, wni_mat *q)
 {
-    const wni_kernels *kern = wni_kernels_of(ctx);
     wni_mat a = {0};
     float *coords = NULL;
     double *z = NULL;
@@ -122,13 +141,12 @@ static wn_status find_basis(wn_ctx *ctx, const wn_pool *pool, int64_t dims, wni_
     WNI_NEW(ctx, z, a.d);
     for (int64_t k = 0; k < q->n && k < a.n; k++)
         memcpy(wni_mat_row(q, k), wni_mat_row(&a, k), (size_t)a.ld * sizeof(float));
-    orthonormalise(q, z);
+    WNI_TRY(orthonormalise(ctx, q, z));
     for (int round = 0; round < ROUNDS; round++) {
         spread s = {&a, coords, q};
-        kern->dots(a.v, a.n, q->v, q->n, a.ld, coords, q->n);
+        WNI_TRY(wni_parallel(ctx, a.n, ROWS_GRAIN, coords_range, &s));
         WNI_TRY(wni_parallel(ctx, q->n, 1, spread_range, &s));
-        orthonormalise(q, z);
-        WNI_TRY(wni_poll(ctx));
+        WNI_TRY(orthonormalise(ctx, q, z));
     }
 done:
     wni_free(ctx, coords);
@@ -137,13 +155,16 @@ done:
     return st;
 }
 
-static void set_slack(wni_sketch *s)
+static wn_status set_slack(wn_ctx *ctx, wni_sketch *s)
 {
-    double e = basis_error(&s->basis), c = dot_error(s->basis.ld);
-    double delta = sqrt(s->dims) * c;
+    double e, c = dot_error(s->basis.ld), delta = sqrt(s->dims) * c;
+    wn_status st = basis_error(ctx, &s->basis, &e);
+
+    if (st != WN_OK) return st;
 
     s->residual_slack = 1.5 * (2 * delta + e + c) + 1e-6;
     s->slack = (float)(1.5 * (3 * e + 2 * delta + 2 * c + 2 * dot_error(s->dims)) + 1e-6);
+    return WN_OK;
 }
 
 void wni_sketch_rows(const wn_ctx *ctx, const wni_sketch *s, const float *rows, int64_t n,
@@ -163,19 +184,38 @@ void wni_sketch_rows(const wn_ctx *ctx, const wni_sketch *s, const float *rows, 
     }
 }
 
+typedef struct trial {
+    const wni_sketch *s;
+    const wni_mat *test;
+    float *sketches;
+} trial;
+
+static wn_status trial_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
+{
+    const trial *t = arg;
+
+    (void)worker;
+    wni_sketch_rows(ctx, t->s, wni_mat_row(t->test, begin), end - begin,
+                    t->sketches + begin * t->s->dims);
+    return WN_OK;
+}
+
 /* Share of pairs of the test sample that sketches of these dims would let through. */
-static double pass_share(const wn_ctx *ctx, const wni_sketch *s, const wni_mat *test, float floor,
-                         float *sketches)
+static wn_status pass_share(wn_ctx *ctx, const wni_sketch *s, const wni_mat *test, float floor,
+                            float *sketches, double *share)
 {
     const wni_kernels *kern = wni_kernels_of(ctx);
+    trial t = {s, test, sketches};
+    wn_status st = wni_parallel(ctx, test->n, ROWS_GRAIN, trial_range, &t);
     int64_t pass = 0;
 
-    wni_sketch_rows(ctx, s, test->v, test->n, sketches);
+    if (st != WN_OK) return st;
     for (int64_t i = 0; i < test->n; i++)
         for (int64_t j = 0; j < i; j++)
             pass += kern->dot(sketches + i * s->dims, sketches + j * s->dims, s->dims) >=
                     floor - s->slack;
-    return (double)pass / ((double)test->n * (double)(test->n - 1) / 2);
+    *share = (double)pass / ((double)test->n * (double)(test->n - 1) / 2);
+    return WN_OK;
 }
 
 /* Work per pair in units of one vector instruction: reduction and epilogue, then the products. A pair
@@ -205,10 +245,11 @@ wn_status wni_sketch_new(wn_ctx *ctx, const wn_pool *pool, float floor, int32_t 
         WNI_NEW(ctx, sketches, TEST_ROWS * most);
         for (int32_t m = 16; m <= most; m *= 2) {
             wni_sketch s = {.dims = m, .basis = out->basis};
-            double cost;
+            double cost, share;
             s.basis.n = m - 1; /* directions stand in order of importance */
-            set_slack(&s);
-            cost = pair_cost(m, out->basis.ld, pass_share(ctx, &s, &test, floor, sketches));
+            WNI_TRY(set_slack(ctx, &s));
+            WNI_TRY(pass_share(ctx, &s, &test, floor, sketches, &share));
+            cost = pair_cost(m, out->basis.ld, share);
             if (cost < best) {
                 best = cost;
                 out->dims = m;
@@ -216,7 +257,7 @@ wn_status wni_sketch_new(wn_ctx *ctx, const wn_pool *pool, float floor, int32_t 
         }
     }
     out->basis.n = wni_max(out->dims - 1, 0);
-    if (out->dims) set_slack(out);
+    if (out->dims) WNI_TRY(set_slack(ctx, out));
     st = WN_OK;
 done:
     wni_free(ctx, sketches);

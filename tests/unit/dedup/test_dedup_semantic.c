@@ -437,6 +437,39 @@ static void sketch_bounds_hold(void **state)
     wn_ctx_free(ctx);
 }
 
+static int count_calls(void *user)
+{
+    ++*(int64_t *)user;
+    return 0;
+}
+
+/* Finding directions asks before every row that it works on: with long rows each takes milliseconds. */
+static void sketches_can_be_interrupted(void **state)
+{
+    enum { N = 300, D = 200, DIMS = 128, ROWS = DIMS - 1 };
+    float *v = ts_normal(N, D, 3);
+    int64_t calls = 0;
+    wn_ctx_options opt;
+    wni_sketch sketch;
+    wn_pool *pool;
+    wn_ctx *ctx;
+
+    (void)state;
+    wn_ctx_options_init(&opt);
+    opt.threads = 1;
+    opt.user = &calls;
+    opt.cancel = count_calls;
+    assert_int_equal(wn_ctx_new(&opt, &ctx), WN_OK);
+    ctx->poll_ns = 0;
+    ts_ok(ctx, wn_pool_wrap(ctx, v, N, D, WN_F32, WN_COSINE, &pool));
+    ts_ok(ctx, wni_sketch_new(ctx, pool, 0.9f, DIMS, &sketch));
+    assert_true(calls >= (4 + 3 + 1) * ROWS); /* made orthonormal, multiplied, checked */
+    wni_sketch_free(ctx, &sketch);
+    wn_pool_free(pool);
+    wn_ctx_free(ctx);
+    free(v);
+}
+
 static void every_allocation_may_fail(void **state)
 {
     enum { N = 120, D = 40 };
@@ -550,6 +583,7 @@ int main(void)
                                        cmocka_unit_test(same_bytes_everywhere),
                                        cmocka_unit_test(sketches_are_chosen_where_they_pay),
                                        cmocka_unit_test(sketch_bounds_hold),
+                                       cmocka_unit_test(sketches_can_be_interrupted),
                                        cmocka_unit_test(every_allocation_may_fail),
                                        cmocka_unit_test(can_be_stopped),
                                        cmocka_unit_test(bad_parameters)};
