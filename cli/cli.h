@@ -109,7 +109,6 @@ bool cli_parse_bytes(const char *text, int64_t *bytes);
 int cli_run_job(cli_args *args);
 int cli_run_replay(cli_args *args);
 int cli_run_info(cli_args *args);
-bool cli_is_text(const char *path); /* by its name */
 int cli_run_why(cli_args *args);
 int cli_run_methods(cli_args *args);
 

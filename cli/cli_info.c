@@ -189,12 +189,12 @@ int cli_run_info(cli_args *args)
         return CLI_USAGE;
     }
     if ((code = pool_options(args, &options)) != CLI_OK) return code;
-    if (cli_is_text(args->paths[0]) && args->n_sets) {
+    if (wn_table_is_text_path(args->paths[0]) && args->n_sets) {
         cli_error("--%s is about vectors; %s is text", args->sets[0].name, args->paths[0]);
         return CLI_USAGE;
     }
     if ((code = cli_ctx_new(args, &progress, &ctx)) != CLI_OK) return code;
-    if (cli_is_text(args->paths[0])) {
+    if (wn_table_is_text_path(args->paths[0])) {
         code = cli_info_text(args, &progress, ctx);
         wn_ctx_free(ctx);
         return code;

@@ -4,32 +4,11 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "cli.h"
 
 #define SAMPLE_MAX 60 /* bytes of a cell that are shown */
-
-bool cli_is_text(const char *path)
-{
-    static const char *const packed[] = {".gz", ".zst"};
-    static const char *const ends[] = {".jsonl", ".ndjson", ".csv", ".tsv"};
-    size_t length = strlen(path);
-
-    for (size_t i = 0; i < sizeof packed / sizeof packed[0]; i++) {
-        size_t n = strlen(packed[i]);
-        if (length > n && strcasecmp(path + length - n, packed[i]) == 0) {
-            length -= n;
-            break;
-        }
-    }
-    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
-        size_t n = strlen(ends[i]);
-        if (length > n && strncasecmp(path + length - n, ends[i], n) == 0) return true;
-    }
-    return false;
-}
 
 /* The table goes through a database in a folder of its own, which is gone afterwards. */
 static char *scratch_new(void)

@@ -23,6 +23,9 @@ typedef struct wn_table_options {
 /* Fills `options` with the defaults: no id, no text column. */
 WN_API void wn_table_options_init(wn_table_options *options);
 
+/* Nonzero when the name is that of a text file: .jsonl .ndjson .csv .tsv, each also with .gz or .zst. */
+WN_API int wn_table_is_text_path(const char *path);
+
 /* Reads text files into a new SQLite database at `db_path` (":memory:" allowed; "" = a file of SQLite's own
  * in its folder for temporary files, which goes with the table), one table `rows`
  * with `_row` INTEGER PRIMARY KEY from 0 and one typed column per field, first-seen order.

@@ -5,11 +5,11 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/fixmath.h"
 #include "curate/curate_impl.h"
 #include "io/linereader.h"
+#include "io/suffix.h"
 #include "pool/text_column.h"
 #include "winnow/vectorize.h"
 
@@ -138,23 +138,10 @@ done:
     return st == WN_OK ? ended : st;
 }
 
-typedef enum source_form { SOURCE_JSONL, SOURCE_CSV, SOURCE_TSV } source_form;
-
-static source_form form_of(const char *path)
-{
-    size_t length = strlen(path);
-
-    if (length > 3 && strcasecmp(path + length - 3, ".gz") == 0) length -= 3;
-    if (length > 4 && strcasecmp(path + length - 4, ".zst") == 0) length -= 4;
-    if (length > 4 && strncasecmp(path + length - 4, ".csv", 4) == 0) return SOURCE_CSV;
-    if (length > 4 && strncasecmp(path + length - 4, ".tsv", 4) == 0) return SOURCE_TSV;
-    return SOURCE_JSONL;
-}
-
 /* Lines that carry no record, as the table counts them. */
-static bool is_blank(source_form form, const char *text, int64_t bytes)
+static bool is_blank(wni_text_form form, const char *text, int64_t bytes)
 {
-    if (form != SOURCE_JSONL) return bytes == 0 || (bytes == 1 && *text == '\r');
+    if (form != WNI_FORM_JSONL) return bytes == 0 || (bytes == 1 && *text == '\r');
     for (int64_t i = 0; i < bytes; i++)
         if (!strchr(" \t\r", text[i])) return false;
     return true;
@@ -184,7 +171,7 @@ static bool ends_quoted(const char *text, int64_t bytes, bool quoted)
 typedef struct line_copy {
     wni_curate *cu;
     wni_text_writer *writer;
-    source_form form;
+    wni_text_form form;
     int64_t row, next; /* row of the pool; next entry of the selection */
     wni_str record;    /* its lines so far */
     char *header;      /* of the first CSV or TSV; NULL = none yet */
@@ -219,7 +206,7 @@ static wn_status end_record(line_copy *c, bool header)
 static wn_status copy_file(line_copy *c, const char *path)
 {
     wni_lines *lines = NULL;
-    bool quoted = false, header = c->form != SOURCE_JSONL;
+    bool quoted = false, header = c->form != WNI_FORM_JSONL;
     int64_t bytes, number;
     char *text;
     wn_status st;
@@ -232,7 +219,7 @@ static wn_status copy_file(line_copy *c, const char *path)
         if (!quoted && is_blank(c->form, text, bytes)) continue;
         wni_str_addn(&c->record, text, bytes);
         wni_str_addn(&c->record, "\n", 1);
-        if (c->form == SOURCE_CSV) quoted = ends_quoted(text, bytes, quoted);
+        if (c->form == WNI_FORM_CSV) quoted = ends_quoted(text, bytes, quoted);
         if (quoted) continue;
         WNI_TRY(end_record(c, header));
         header = false;
@@ -244,15 +231,19 @@ done:
 
 wn_status wni_curate_lines(wni_curate *cu)
 {
-    static const char *const names[] = {"selected.jsonl", "selected.csv", "selected.tsv"};
+    static const char *const names[] = {
+        [WNI_FORM_JSONL] = "selected.jsonl",
+        [WNI_FORM_CSV] = "selected.csv",
+        [WNI_FORM_TSV] = "selected.tsv",
+    };
     const wni_run *run = cu->run;
-    line_copy c = {.cu = cu, .form = form_of(run->pool_paths[0])};
+    line_copy c = {.cu = cu, .form = wni_text_form_of(run->pool_paths[0])};
     wn_status st, ended;
 
     wni_str_init(&c.record, cu->ctx);
     WNI_TRY(write_ids(cu));
     for (int32_t i = 1; i < run->n_pool_paths; i++)
-        if (form_of(run->pool_paths[i]) != c.form)
+        if (wni_text_form_of(run->pool_paths[i]) != c.form)
             return wni_curate_warn(cu, "the inputs differ in format, so the selected lines are not "
                                        "copied; go by rows.npy or table.sqlite");
     WNI_TRY(wni_text_writer_new(run->out, names[c.form], &c.writer));

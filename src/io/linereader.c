@@ -9,6 +9,7 @@
 
 #include "io/infile.h"
 #include "io/linereader.h"
+#include "io/suffix.h"
 
 #define IN_BYTES  ((int64_t)128 << 10)
 #define BUF_BYTES ((int64_t)256 << 10)
@@ -179,13 +180,6 @@ done:
 
 /* ---- opening ----------------------------------------------------------------------------------- */
 
-static int ends_with(const char *text, const char *end)
-{
-    size_t a = strlen(text), b = strlen(end);
-
-    return a >= b && strcmp(text + a - b, end) == 0;
-}
-
 /* A zstd file begins with a frame or a skippable frame. */
 static form form_of(const unsigned char *in, int64_t bytes)
 {
@@ -200,7 +194,7 @@ static form form_of(const unsigned char *in, int64_t bytes)
 static wn_status open_decoder(wni_lines *l)
 {
     const char *named =
-        ends_with(l->path, ".gz") ? "gzip" : (ends_with(l->path, ".zst") ? "zstd" : NULL);
+        wni_has_suffix(l->path, ".gz") ? "gzip" : (wni_has_suffix(l->path, ".zst") ? "zstd" : NULL);
     int window = 31;
 
     l->form = form_of(l->in, l->in_end);

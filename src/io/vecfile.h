@@ -6,6 +6,7 @@
 #define WNI_VECFILE_H
 
 #include "io/infile.h"
+#include "io/suffix.h"
 #include "io/npy_header.h"
 
 /* What the caller knows or wants; zero (dtype: -1) = as the file says. */
@@ -114,8 +115,5 @@ static inline uint64_t wni_le64(const unsigned char *p)
 {
     return (uint64_t)wni_le32(p) | (uint64_t)wni_le32(p + 4) << 32;
 }
-
-/* Nonzero when `name` ends in `suffix`, letter case aside. */
-int wni_has_suffix(const char *name, const char *suffix);
 
 #endif

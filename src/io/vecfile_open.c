@@ -5,16 +5,8 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "io/vecfile.h"
-
-int wni_has_suffix(const char *name, const char *suffix)
-{
-    size_t a = strlen(name), b = strlen(suffix);
-
-    return a >= b && strcasecmp(name + a - b, suffix) == 0;
-}
 
 const char *wni_rows_hint(int64_t whole, char buf[64])
 {

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "io/suffix.h"
 #include "pool/table_impl.h"
 
 struct wni_records {
@@ -15,40 +16,26 @@ struct wni_records {
     void *state;
 };
 
-static const struct {
-    const char *ending;
-    const wni_record_format *format;
-    char delimiter;
-} known[] = {{".jsonl", &wni_records_json, 0},
-             {".ndjson", &wni_records_json, 0},
-             {".csv", &wni_records_csv, ','},
-             {".tsv", &wni_records_csv, '\t'}};
-
-static int has_ending(const char *text, size_t length, const char *ending)
+int wn_table_is_text_path(const char *path)
 {
-    size_t e = strlen(ending);
-
-    return length > e && strncasecmp(text + length - e, ending, e) == 0;
+    return wni_text_form_of(path) != WNI_FORM_NONE;
 }
 
 static wn_status choose(wni_records *r, char *delimiter)
 {
-    size_t length = strlen(r->path);
+    wni_text_form form = wni_text_form_of(r->path);
+    size_t length = wni_unpacked_length(r->path);
 
-    if (has_ending(r->path, length, ".gz")) length -= 3;
-    if (has_ending(r->path, length, ".zst")) length -= 4;
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (has_ending(r->path, length, known[i].ending)) {
-            r->format = known[i].format;
-            *delimiter = known[i].delimiter;
-            return WN_OK;
-        }
+    r->format = form == WNI_FORM_JSONL ? &wni_records_json : &wni_records_csv;
+    *delimiter = form == WNI_FORM_TSV ? '\t' : ',';
+    if (form != WNI_FORM_NONE) return WN_OK;
+    r->format = NULL;
     return wni_fail(
         r->ctx, WN_E_DATA,
         "%s: the name does not tell the format: expected .jsonl, .ndjson, .csv or .tsv, "
         "also with .gz or .zst%s",
         r->path,
-        has_ending(r->path, length, ".json")
+        length > 5 && strncasecmp(r->path + length - 5, ".json", 5) == 0
             ? " (a .json file: write one object per line, for example with jq -c '.[]')"
             : "");
 }

@@ -4,7 +4,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/os.h"
 #include "registry/job_impl.h"
@@ -262,23 +261,6 @@ static const char *run_option(const wni_run *run, const char *name)
     return NULL;
 }
 
-/* Text is told from vectors by name: .jsonl .ndjson .csv .tsv, also with .gz or .zst. */
-static bool is_text(const char *path)
-{
-    static const char *const ends[] = {".jsonl", ".ndjson", ".csv", ".tsv"};
-    size_t length = strlen(path);
-
-    if (length > 3 && strcasecmp(path + length - 3, ".gz") == 0)
-        length -= 3;
-    else if (length > 4 && strcasecmp(path + length - 4, ".zst") == 0)
-        length -= 4;
-    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
-        size_t n = strlen(ends[i]);
-        if (length > n && strncasecmp(path + length - n, ends[i], n) == 0) return true;
-    }
-    return false;
-}
-
 static wn_status check_inputs(const wn_job *job)
 {
     for (int32_t i = 0; i < job->family->n_inputs; i++) {
@@ -355,7 +337,7 @@ static wn_status open_pool(wn_job *job, wni_run *run)
 
     if (!want) return WN_OK;
     for (int32_t i = 0; i < run->n_pool_paths; i++)
-        texts += is_text(run->pool_paths[i]);
+        texts += wn_table_is_text_path(run->pool_paths[i]);
     if (texts && texts < run->n_pool_paths)
         return wni_fail(job->ctx, WN_E_USAGE,
                         "%s and %s: text and vectors cannot be one pool; give only one kind",

@@ -208,6 +208,19 @@ static void test_no_value_changes_its_form(void **state)
     wn_ctx_free(ctx);
 }
 
+static void test_text_by_name(void **state)
+{
+    static const char *const text[] = {"a.jsonl", "A.CSV", "a.tsv.GZ", "b/a.ndjson.zst", "a.b.csv"};
+    static const char *const other[] = {"a.npy", ".csv", ".jsonl.gz", "a.json", "a.csv.gz.gz",
+                                        "csv",   "",     "a.csv.npz", ".gz"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof text / sizeof text[0]; i++)
+        if (!wn_table_is_text_path(text[i])) fail_msg("%s is text", text[i]);
+    for (size_t i = 0; i < sizeof other / sizeof other[0]; i++)
+        if (wn_table_is_text_path(other[i])) fail_msg("'%s' is no text", other[i]);
+}
+
 static void test_csv_round_trip(void **state)
 {
     static const char piece[] = {'a', '"', ',', '\n', '\r', ' '};
@@ -624,6 +637,7 @@ int main(void)
         cmocka_unit_test(test_jsonl),
         cmocka_unit_test(test_csv),
         cmocka_unit_test(test_csv_round_trip),
+        cmocka_unit_test(test_text_by_name),
         cmocka_unit_test(test_no_value_changes_its_form),
         cmocka_unit_test(test_many_files),
         cmocka_unit_test(test_open_again),
