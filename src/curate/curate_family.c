@@ -291,14 +291,18 @@ static wn_status family_run(wni_run *run)
     if (run->table) WNI_TRY(wni_curate_vectors(&cu));
     in.pool = cu.pool;
     WNI_TRY(wn_curate_run(run->ctx, run->method, &in, cu.params, &cu.result));
+    WNI_TRY(wni_poll(run->ctx));
     WNI_TRY(write_arrays(&cu));
+    WNI_TRY(wni_poll(run->ctx));
     WNI_TRY(wni_curate_levels(&cu));
+    WNI_TRY(wni_poll(run->ctx));
     if (run->table) WNI_TRY(wni_curate_balance(&cu));
     WNI_TRY(record_duplicates(&cu));
     WNI_TRY(warn_levels(&cu));
     WNI_TRY(record_levels(&cu));
     WNI_TRY(record_selection(&cu));
     if (run->table) WNI_TRY(wni_curate_lines(&cu));
+    WNI_TRY(wni_poll(run->ctx));
     WNI_TRY(wni_curate_report(&cu));
     if (cu.from_text) {
         wn_pool_free(cu.from_text);
