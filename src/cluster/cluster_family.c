@@ -54,7 +54,7 @@ static wn_status run_checked(wn_ctx *ctx, const wn_method *method, const wn_clus
 
     WNI_TRY(check_weights(ctx, in));
     WNI_TRY(ops_of(method)->estimate(ctx, in, params, &estimate));
-    WNI_TRY(wni_pool_need(ctx, in->pool, estimate.peak_bytes, method->name));
+    WNI_TRY(wni_pool_need_run(ctx, in->pool, method, &estimate));
     WNI_TRY(ops_of(method)->run(ctx, in, params, out));
 done:
     return st;

@@ -2,7 +2,6 @@
  *
  * What every method of the family shares: the object and the checks before a run.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/param.h"
@@ -26,7 +25,6 @@ wn_status wn_curate_run(wn_ctx *ctx, const wn_method *method, const wn_curate_in
     const wn_curate_ops *ops;
     wn_estimate estimate = {0};
     void *complete = NULL;
-    char what[WN_TEXT_MAX];
     wn_status st;
 
     *out = NULL;
@@ -40,8 +38,7 @@ wn_status wn_curate_run(wn_ctx *ctx, const wn_method *method, const wn_curate_in
     ops = method->ops;
     WNI_TRY(wni_params_complete(ctx, method, params, complete));
     WNI_TRY(ops->estimate(ctx, in, complete, &estimate));
-    snprintf(what, sizeof what, "curate %s", method->name);
-    WNI_TRY(wni_pool_need(ctx, in->pool, estimate.peak_bytes, what));
+    WNI_TRY(wni_pool_need_run(ctx, in->pool, method, &estimate));
     WNI_TRY(wn_pool_check(ctx, in->pool, 1, NULL));
     WNI_TRY(ops->run(ctx, in, complete, out));
 done:

@@ -57,16 +57,6 @@ static wn_status check_input(wn_ctx *ctx, const wn_method *method, const wn_dedu
     return ops->estimate(ctx, in, params, estimate);
 }
 
-/* Refuses at once what would not fit. */
-static wn_status check_budget(wn_ctx *ctx, const wn_method *method, const wn_pool *pool,
-                              const wn_estimate *estimate)
-{
-    char what[64] = "dedup ";
-
-    strncat(what, method->name, sizeof what - 16);
-    return wni_pool_need(ctx, pool, estimate->peak_bytes, what);
-}
-
 wn_status wn_dedup_run(wn_ctx *ctx, const wn_method *method, const wn_dedup_input *in,
                        const void *params, wn_dedup **out)
 {
@@ -76,7 +66,7 @@ wn_status wn_dedup_run(wn_ctx *ctx, const wn_method *method, const wn_dedup_inpu
 
     *out = NULL;
     WNI_TRY(check_input(ctx, method, in, &estimate, params));
-    WNI_TRY(check_budget(ctx, method, in->pool, &estimate));
+    WNI_TRY(wni_pool_need_run(ctx, in->pool, method, &estimate));
     WNI_TRY(wn_pool_check(ctx, in->pool, 1, NULL));
     ops = method->ops;
     WNI_TRY(ops->run(ctx, in, params, out));
@@ -185,7 +175,7 @@ static wn_status family_run(wni_run *run)
     run->estimate.peak_bytes = wni_max(
         run->estimate.peak_bytes, n * (int64_t)(sizeof(wn_why) + sizeof(int64_t) + sizeof(float)));
     if (run->plan) goto done;
-    WNI_TRY(check_budget(run->ctx, run->method, run->pool, &run->estimate));
+    WNI_TRY(wni_pool_need_run(run->ctx, run->pool, run->method, &run->estimate));
     ops = run->method->ops;
     WNI_TRY(ops->run(run->ctx, &in, run->params, &dedup));
     WNI_TRY(write_rows(run, dedup));

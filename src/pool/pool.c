@@ -351,6 +351,15 @@ wn_status wni_pool_need(wn_ctx *ctx, const wn_pool *pool, int64_t bytes, const c
     return st == WN_OK ? wni_budget_need(ctx, bytes, what) : st;
 }
 
+wn_status wni_pool_need_run(wn_ctx *ctx, const wn_pool *pool, const wn_method *method,
+                            const wn_estimate *estimate)
+{
+    char what[128];
+
+    snprintf(what, sizeof what, "%s %s", method->family, method->name);
+    return wni_pool_need(ctx, pool, estimate->peak_bytes, what);
+}
+
 int wni_pool_by_column(const wn_pool *pool)
 {
     const wn_pool *root = root_of(pool);

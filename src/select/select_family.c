@@ -59,16 +59,6 @@ done:
     return st;
 }
 
-/* Refuses at once what would not fit. */
-static wn_status check_budget(wn_ctx *ctx, const wn_method *method, const wn_pool *pool,
-                              const wn_estimate *estimate)
-{
-    char what[64] = "select ";
-
-    strncat(what, method->name, sizeof what - 16);
-    return wni_pool_need(ctx, pool, estimate->peak_bytes, what);
-}
-
 wn_status wn_select_run(wn_ctx *ctx, const wn_method *method, const wn_select_input *in,
                         const void *params, wn_selection **out)
 {
@@ -78,7 +68,7 @@ wn_status wn_select_run(wn_ctx *ctx, const wn_method *method, const wn_select_in
 
     *out = NULL;
     WNI_TRY(check_input(ctx, method, in, params, &estimate));
-    WNI_TRY(check_budget(ctx, method, in->pool, &estimate));
+    WNI_TRY(wni_pool_need_run(ctx, in->pool, method, &estimate));
     WNI_TRY(wn_pool_check(ctx, in->pool, 1, NULL));
     ops = method->ops;
     WNI_TRY(ops->run(ctx, in, params, out));
@@ -209,7 +199,7 @@ static wn_status family_run(wni_run *run)
     in.tree = tree;
     WNI_TRY(check_input(run->ctx, run->method, &in, run->params, &run->estimate));
     if (run->plan) goto done;
-    WNI_TRY(check_budget(run->ctx, run->method, run->pool, &run->estimate));
+    WNI_TRY(wni_pool_need_run(run->ctx, run->pool, run->method, &run->estimate));
     ops = run->method->ops;
     WNI_TRY(ops->run(run->ctx, &in, run->params, &selection));
     WNI_TRY(write_files(run, selection));
