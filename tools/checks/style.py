@@ -1,4 +1,4 @@
-"""Plain text rules: licence line, line length, no tabs, no space at the end of a line."""
+"""Plain text rules: licence line, heading, line length, no tabs, no space at the end of a line."""
 import re
 
 
@@ -8,6 +8,8 @@ def check(tree):
         if re.fullmatch(r"(src|include|cli|tests)/.*\.[ch]", name):
             if "SPDX-License-Identifier: Apache-2.0" not in text[:200]:
                 yield name, 1, "no SPDX-License-Identifier: Apache-2.0 in the first comment"
+        if name.endswith(".md") and text and not text.startswith("# "):
+            yield name, 1, "the first line is not a heading '# ...'"
         if text and not text.endswith("\n"):
             yield name, text.count("\n") + 1, "no newline at the end"
         for number, line in enumerate(text.split("\n"), 1):
@@ -22,5 +24,6 @@ def check(tree):
 
 BAD = [({"src/a.c": "int x;\n"}, "no SPDX"), ({"tools/a.py": "x = 1 \n"}, "space at the end"),
        ({"tools/a.sh": "\techo\n"}, "a tab"), ({"tools/a.py": "x" * 121 + "\n"}, "at most 120"),
-       ({"README.md": "no end"}, "no newline")]
+       ({"README.md": "no end"}, "no newline"),
+       ({"README.md": "#a / b\n"}, "not a heading")]
 GOOD = [{"src/a.c": "/* SPDX-License-Identifier: Apache-2.0 */\n", "Makefile": "a:\n\tb\n"}]
