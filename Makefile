@@ -1,4 +1,5 @@
-# winnow: `make` builds, `make check` is the whole gate, `make demo` curates WordNet. CMake does the work.
+# winnow: `make` builds, `make check` is the whole gate, `make demo` curates WordNet,
+# `make install` puts library, headers and command under PREFIX. CMake does the work.
 BUILD ?= build
 JOBS  ?= $(shell nproc)
 
@@ -19,10 +20,15 @@ demo: all
 bench: all
 	@bench/run.sh $(BUILD)
 
+# To PREFIX, with a winnow.pc for pkg-config.
+PREFIX ?= /usr/local
+install: all
+	cmake --install $(BUILD) --prefix $(PREFIX)
+
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
 clean:
 	rm -rf build build-*
 
-.PHONY: all deps check demo bench format clean
+.PHONY: all deps check demo bench install format clean

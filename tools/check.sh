@@ -3,7 +3,7 @@
 # the last line is "N passed, N failed". Logs are in build/check/.
 #
 #   check.sh [STAGE...]     without names all stages, in this order:
-#   rules format gcc tests symbols cli docs clang same asan tsan
+#   rules format gcc tests symbols install cli docs clang same asan tsan
 set -u
 cd "$(dirname "$0")/.."
 jobs=${JOBS:-$(nproc)}
@@ -80,6 +80,21 @@ check_symbols() {
     [ -z "$bad" ] || { echo "error: writable globals:" $bad; return 1; }
 }
 
+# What `make install` puts somewhere is enough to compile, link and run a program against.
+check_install() (
+    local to=$PWD/build/check/prefix
+    rm -rf "$to" && cmake --install build --prefix "$to" || exit 1
+    export PKG_CONFIG_PATH LD_LIBRARY_PATH
+    PKG_CONFIG_PATH=$(dirname "$(find "$to" -name winnow.pc)")
+    LD_LIBRARY_PATH=$(pkg-config --variable=libdir winnow)
+    printf '#include <stdio.h>\n#include <winnow/winnow.h>\nint main(void) { puts(wn_version()); return 0; }\n' \
+        >"$to/version.c"
+    # The flags are words.
+    cc "$to/version.c" $(pkg-config --cflags --libs winnow) -o "$to/version" || exit 1
+    [ "$("$to/version")" = "$(pkg-config --modversion winnow)" ] || { echo "error: another version"; exit 1; }
+    "$to/bin/winnow" --version
+)
+
 check_cli() { [ ! -x tests/cli/run.sh ] || tests/cli/run.sh build; }
 
 check_docs() {
@@ -127,6 +142,7 @@ stage format check_format
 stage gcc env -u MAKEFLAGS -u MAKELEVEL make all BUILD=build
 stage tests run_ctest build
 stage symbols check_symbols
+stage install check_install
 stage cli check_cli
 stage docs check_docs
 stage clang build build-clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=clang

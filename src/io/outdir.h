@@ -73,7 +73,8 @@ wn_status wni_input_hash(wn_ctx *ctx, const char *path, int64_t *bytes, uint64_t
 wn_status wni_input_stamp(wn_ctx *ctx, const char *path, uint64_t *stamp);
 
 /* Expands patterns (* ? [) to existing files, sorted as strings; of FILE:MEMBER the file, with the member
- * behind each. paths is a NULL-ended array of strings, freed by wni_paths_free. WN_E_DATA names what matched nothing. */
+ * behind each. paths is a NULL-ended array of strings, freed by wni_paths_free. WN_E_DATA names what
+ * matched nothing. */
 wn_status wni_paths_expand(wn_ctx *ctx, const char *const *patterns, int32_t n, char ***paths,
                            int32_t *count);
 void wni_paths_free(wn_ctx *ctx, char **paths);
