@@ -131,8 +131,9 @@ tsan() {
 }
 
 asan() {
+    # The test of all of WordNet would be slow here; its code runs in the tests of curate.
     build build-asan -DWN_SANITIZE=address,undefined -DCMAKE_BUILD_TYPE=Debug \
-        -DCMAKE_C_FLAGS_DEBUG="-O1 -g" && run_ctest build-asan
+        -DCMAKE_C_FLAGS_DEBUG="-O1 -g" && run_ctest build-asan -E '^test_regression_text$'
 }
 
 only=("$@")
