@@ -17,7 +17,8 @@
 #include "base/os.h"
 #include "io/outdir.h"
 
-#define DATA_NAME "data"
+#define DATA_NAME     "data"
+#define MANIFEST_NAME "manifest.json"
 
 typedef struct path_node {
     struct path_node *next;
@@ -29,6 +30,7 @@ struct wni_out {
     char *path; /* final */
     char *tmp;  /* folder beside it */
     int is_file, force;
+    bool orphan; /* of a file: the manifest of a run that was killed before the file was in place */
     path_node *paths; /* every string that wni_out_path gave out */
 };
 
@@ -94,16 +96,14 @@ static void out_free(wni_out *out)
     wni_free(ctx, out);
 }
 
-/* Is there a manifest that winnow wrote? Other programs have files of that name too. */
-static bool has_manifest(wn_ctx *ctx, const char *path)
+/* Is there a manifest of this name that winnow wrote? Other programs have manifests too. */
+static bool is_manifest(const char *name)
 {
-    char *name = wni_format(ctx, "%s/manifest.json", path);
-    json_t *manifest = name ? json_load_file(name, 0, NULL) : NULL;
+    json_t *manifest = json_load_file(name, 0, NULL);
     bool ours = json_is_string(json_object_get(manifest, "winnow")) &&
                 json_is_string(json_object_get(manifest, "family"));
 
     json_decref(manifest);
-    wni_free(ctx, name);
     return ours;
 }
 
@@ -112,7 +112,8 @@ static bool has_manifest(wn_ctx *ctx, const char *path)
 static wn_status may_replace(wn_ctx *ctx, const char *path, const struct stat *info, int is_file)
 {
     struct dirent *entry;
-    bool empty = true;
+    bool empty = true, ours;
+    char *manifest;
     DIR *dir;
 
     if (is_file) {
@@ -121,7 +122,10 @@ static wn_status may_replace(wn_ctx *ctx, const char *path, const struct stat *i
     }
     if (!S_ISDIR(info->st_mode))
         return wni_fail(ctx, WN_E_DATA, "%s: exists and is not a folder; give another -o", path);
-    if (has_manifest(ctx, path)) return WN_OK;
+    if (!(manifest = wni_format(ctx, "%s/" MANIFEST_NAME, path))) return WN_E_NOMEM;
+    ours = is_manifest(manifest);
+    wni_free(ctx, manifest);
+    if (ours) return WN_OK;
     if (!(dir = opendir(path))) return io_fail(ctx, "open the folder", path);
     while ((entry = readdir(dir)))
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) empty = false;
@@ -167,9 +171,14 @@ wn_status wni_out_begin(wn_ctx *ctx, const char *path, int is_file, int force, w
     if (!force) {
         WNI_TRY(must_be_free(ctx, out->path));
         if (is_file) {
-            companion = wni_format(ctx, "%s.manifest.json", out->path);
-            st = companion ? must_be_free(ctx, companion) : WN_E_NOMEM;
-            if (st != WN_OK) goto done;
+            /* A run that was killed between its last two renames leaves its manifest alone. */
+            companion = wni_format(ctx, "%s." MANIFEST_NAME, out->path);
+            if (!companion) {
+                st = WN_E_NOMEM;
+                goto done;
+            }
+            out->orphan = is_manifest(companion);
+            if (!out->orphan) WNI_TRY(must_be_free(ctx, companion));
         }
     } else if (lstat(out->path, &info) == 0) {
         WNI_TRY(may_replace(ctx, out->path, &info, is_file));
@@ -284,7 +293,8 @@ static wn_status move_file(wni_out *out, const char *name, const char *to)
     char *from = wni_format(out->ctx, "%s/%s", out->tmp, name);
     wn_status st = from ? WN_OK : WN_E_NOMEM;
 
-    if (st == WN_OK && !out->force) st = must_be_free(out->ctx, to);
+    if (st == WN_OK && !out->force && !(out->orphan && strcmp(name, MANIFEST_NAME) == 0))
+        st = must_be_free(out->ctx, to);
     if (st == WN_OK && rename(from, to))
         st = io_fail(out->ctx, "rename the finished output to it", to);
     wni_free(out->ctx, from);

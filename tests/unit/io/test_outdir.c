@@ -133,6 +133,16 @@ static void file_output_with_companion(void **state)
     assert_int_equal(wni_npy_writer_end(w, 1), WN_E_INTERNAL); /* no row came */
     wni_out_abort(out);
 
+    /* The manifest of a run that was killed just before its file came into place is no obstacle. */
+    ts_write_file(ts_path("z.npy.manifest.json"), "{\"winnow\": \"1\", \"family\": \"f\"}", 30);
+    ts_ok(ctx, wni_out_begin(ctx, ts_path("z.npy"), 1, 0, &out));
+    ts_ok(ctx, wni_out_text(out, "manifest.json", "{\"winnow\": \"2\"}"));
+    ts_ok(ctx, wni_out_text(out, NULL, "data"));
+    ts_ok(ctx, wni_out_commit(out));
+    data = ts_read_file(ts_path("z.npy.manifest.json"), &size);
+    assert_int_equal(size, 15);
+    free(data);
+
     /* A companion's name that is taken: found at once for the manifest, at commit for others. */
     ts_write_file(ts_path("x.npy.manifest.json"), "mine", 4);
     assert_int_equal(wni_out_begin(ctx, ts_path("x.npy"), 1, 0, &out), WN_E_DATA);
