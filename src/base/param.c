@@ -30,7 +30,7 @@ static bool name_equal(const char *a, const char *b)
     return *a == *b;
 }
 
-static const wn_param *find(const wn_method *method, const char *name)
+const wn_param *wni_param_find(const wn_method *method, const char *name)
 {
     for (int32_t i = 0; i < method->n_params; i++)
         if (name_equal(method->params[i].name, name)) return &method->params[i];
@@ -248,7 +248,7 @@ static wn_status check_field(wn_ctx *ctx, const wn_param *p, const void *params)
 wn_status wn_params_set(wn_ctx *ctx, const wn_method *method, void *params, const char *name,
                         const char *value)
 {
-    const wn_param *p = find(method, name);
+    const wn_param *p = wni_param_find(method, name);
     union {
         int32_t i32;
         int64_t i64;
@@ -336,7 +336,7 @@ static int real_text(double x, char *buf, size_t bytes)
 int wn_params_text(const wn_method *method, const void *params, const char *name, char *buf,
                    size_t bytes)
 {
-    const wn_param *p = find(method, name);
+    const wn_param *p = wni_param_find(method, name);
     const void *at;
     char word[WORD_MAX];
     int length = 0;

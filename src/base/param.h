@@ -8,6 +8,9 @@
 #include "base/ctx_impl.h"
 #include "winnow/method.h"
 
+/* The parameter of this name ("-" and "_" are the same), or NULL. */
+const wn_param *wni_param_find(const wn_method *method, const char *name);
+
 /* Defaults, then the caller's values over them (given NULL = none; an older, shorter struct keeps the
  * defaults of the fields it does not have), then the bounds. params has method->params_bytes. */
 wn_status wni_params_complete(wn_ctx *ctx, const wn_method *method, const void *given,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/os.h"
+#include "base/param.h"
 #include "registry/job_impl.h"
 #include "registry/record.h"
 
@@ -106,26 +107,13 @@ static wn_status replace_text(wn_ctx *ctx, char **at, const char *text)
     return WN_OK;
 }
 
-static bool has_param(const wn_method *method, const char *name)
-{
-    char unused[256];
-    union {
-        char bytes[4096];
-        int64_t align;
-    } params;
-
-    if (method->params_bytes > sizeof params) return false;
-    wn_params_init(method, &params);
-    return wn_params_text(method, &params, name, unused, sizeof unused) >= 0;
-}
-
 wn_status wn_job_set(wn_job *job, const char *name, const char *value)
 {
     int option = 0;
 
     while (option < WNI_OPT_COUNT && strcmp(wni_option_names[option], name) != 0)
         option++;
-    if (has_param(job->method, name)) {
+    if (wni_param_find(job->method, name)) {
         char text[256];
         wn_status st = wn_params_set(job->ctx, job->method, job->params, name, value);
         if (st != WN_OK || option == WNI_OPT_COUNT) return st;
