@@ -98,8 +98,12 @@ int cli_args_parse(cli_args *args);
 void cli_args_free(cli_args *args);
 const char *cli_args_set(const cli_args *args, const char *name); /* last value given, or NULL */
 
-/* Name of the input that positional files go to, or NULL when the family takes none. */
-const wn_family_input *cli_family_positional(const wn_family *family);
+/* The input that positional files go to, or NULL when the method (NULL = any of the family) takes none. */
+const wn_family_input *cli_positional(const wn_family *family, const wn_method *method);
+/* Whether the method (NULL = any of the family) reads the input. */
+wn_takes cli_takes(const wn_method *method, const wn_family_input *input);
+/* Whether positional files may be of this kind ("pool", "text"). */
+bool cli_takes_kind(const wn_family *family, const wn_method *method, const char *kind);
 
 /* "4G", "512MiB", "1.5GiB" to bytes; false when it is no size. */
 bool cli_parse_bytes(const char *text, int64_t *bytes);
@@ -118,9 +122,9 @@ void cli_help_global(FILE *to);
 /* method NULL: the methods of the family, or the help of its only one. */
 void cli_help_family(FILE *to, const wn_family *family, const wn_method *method);
 void cli_help_own(FILE *to, cli_verb verb);
-/* The table of a method's parameters, and of a family's inputs, behind `indent` blanks. */
+/* The table of a method's parameters, and of its inputs (NULL = all of the family), behind `indent` blanks. */
 void cli_help_params(FILE *to, const wn_method *method, int indent);
-void cli_help_inputs(FILE *to, const wn_family *family, int indent);
+void cli_help_inputs(FILE *to, const wn_family *family, const wn_method *method, int indent);
 
 /* Verbs that are no family: name, summary and usage. */
 typedef struct cli_own_verb {

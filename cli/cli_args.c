@@ -94,18 +94,29 @@ static const char *param_value(const wn_param *p)
     return "VALUE";
 }
 
-const wn_family_input *cli_family_positional(const wn_family *family)
+wn_takes cli_takes(const wn_method *method, const wn_family_input *input)
 {
-    for (int32_t i = 0; i < family->n_inputs; i++)
-        if (strcmp(family->inputs[i].name, "pool") == 0) return &family->inputs[i];
-    return family->n_inputs > 0 ? &family->inputs[0] : NULL;
+    if (method) return wn_method_takes(method, input);
+    return input->required ? WN_TAKES_REQUIRED : WN_TAKES_OPTIONAL;
 }
 
-static bool takes(const wn_family *family, const char *kind)
+const wn_family_input *cli_positional(const wn_family *family, const wn_method *method)
 {
-    const wn_family_input *positional = cli_family_positional(family);
+    for (int32_t i = 0; i < family->n_inputs; i++)
+        if (strcmp(family->inputs[i].name, "pool") == 0)
+            return cli_takes(method, &family->inputs[i]) ? &family->inputs[i] : NULL;
+    return NULL;
+}
 
-    return !kind || (positional && strstr(positional->kind, kind));
+bool cli_takes_kind(const wn_family *family, const wn_method *method, const char *kind)
+{
+    const wn_family_input *positional = cli_positional(family, method);
+    char kinds[64];
+
+    if (!positional) return false;
+    return strstr(method ? wn_method_kind(method, positional, kinds, sizeof kinds)
+                         : positional->kind,
+                  kind) != NULL;
 }
 
 /* Whether an option would change anything: some methods compare rows in one way whatever the metric, and an
@@ -129,7 +140,7 @@ void cli_flags_make(cli_verb verb, const wn_family *family, const wn_method *met
     }
     for (int32_t i = 0; family && i < family->n_inputs; i++) {
         const wn_family_input *input = &family->inputs[i];
-        if (input == cli_family_positional(family)) continue;
+        if (input == cli_positional(family, NULL) || !cli_takes(method, input)) continue;
         cli_flag *flag = flags_add(flags, input->name);
         flag->kind = CLI_INPUT;
         flag->value = "PATH";
@@ -137,7 +148,9 @@ void cli_flags_make(cli_verb verb, const wn_family *family, const wn_method *met
     }
     for (size_t i = 0; i < sizeof shared / sizeof shared[0]; i++) {
         if (!(shared[i].verbs & (unsigned)verb)) continue;
-        if (family && shared[i].kind == CLI_OPTION && !takes(family, shared[i].input)) continue;
+        if (family && shared[i].kind == CLI_OPTION && shared[i].input &&
+            !cli_takes_kind(family, method, shared[i].input))
+            continue;
         if (flags_find(flags, shared[i].name)) continue; /* the method's own meaning wins */
         if (!meant(shared[i].name, family, method)) continue;
         cli_flag *flag = flags_add(flags, shared[i].name);
@@ -525,7 +538,7 @@ static bool wants_help(const cli_args *args)
 
 int cli_args_parse(cli_args *args)
 {
-    const wn_family_input *positional = args->family ? cli_family_positional(args->family) : NULL;
+    const wn_family_input *positional = args->family ? cli_positional(args->family, NULL) : NULL;
     bool flags_end = false;
     cli_flags flags;
     int code = CLI_OK;

@@ -146,10 +146,12 @@ static void print_flags(FILE *to, cli_verb verb, const wn_family *family, const 
 }
 
 /* "POOL..." */
-static const char *positional_text(const wn_family *family, char buf[CLI_NAME_MAX])
+static const char *positional_text(const wn_family *family, const wn_method *method,
+                                   char buf[CLI_NAME_MAX])
 {
-    const wn_family_input *input = cli_family_positional(family);
-    const char *name = !strstr(input->kind, "pool") ? input->kind : input->name;
+    const char *name = cli_takes_kind(family, method, "pool")   ? "pool"
+                       : cli_takes_kind(family, method, "text") ? "text"
+                                                                : "files";
     size_t i = 0;
 
     for (; name[i] && i + 4 < CLI_NAME_MAX; i++)
@@ -158,7 +160,7 @@ static const char *positional_text(const wn_family *family, char buf[CLI_NAME_MA
     return buf;
 }
 
-void cli_help_inputs(FILE *to, const wn_family *family, int indent)
+void cli_help_inputs(FILE *to, const wn_family *family, const wn_method *method, int indent)
 {
     char name[CLI_NAME_MAX + 16];
     int names = 0;
@@ -166,8 +168,9 @@ void cli_help_inputs(FILE *to, const wn_family *family, int indent)
     for (int pass = 0; pass < 2; pass++)
         for (int32_t i = 0; i < family->n_inputs; i++) {
             const wn_family_input *input = &family->inputs[i];
-            if (input == cli_family_positional(family))
-                positional_text(family, name);
+            if (!cli_takes(method, input)) continue;
+            if (strcmp(input->name, "pool") == 0)
+                positional_text(family, method, name);
             else
                 snprintf(name, sizeof name, "--%.60s PATH", input->name);
             if (pass == 0) {
@@ -177,6 +180,26 @@ void cli_help_inputs(FILE *to, const wn_family *family, int indent)
             fprintf(to, "%*s%-*s  ", indent, "", names, name);
             cli_wrap(to, input->help, indent + names + 2, indent + names + 2);
         }
+}
+
+/* " --tree TREE" for each input that must be given beside the positional one; of several of which one must
+ * be given the first. */
+static void print_needed(FILE *to, const wn_family *family, const wn_method *method, bool example)
+{
+    bool one_of = false;
+
+    for (int32_t i = 0; i < family->n_inputs; i++) {
+        const wn_family_input *input = &family->inputs[i];
+        wn_takes takes = wn_method_takes(method, input);
+        bool folder = strcmp(input->kind, "tree") == 0 || strcmp(input->kind, "graph") == 0;
+        if (strcmp(input->name, "pool") == 0 || takes <= WN_TAKES_OPTIONAL) continue;
+        if (takes == WN_TAKES_ONE_OF && one_of) continue;
+        one_of = one_of || takes == WN_TAKES_ONE_OF;
+        if (example)
+            fprintf(to, " --%s %s%s", input->name, input->name, folder ? "" : ".npy");
+        else
+            fprintf(to, " --%s PATH", input->name);
+    }
 }
 
 /* ---- examples ---------------------------------------------------------------------------------- */
@@ -213,23 +236,24 @@ static int32_t count_methods(const wn_family *family)
 
 static void print_example(FILE *to, const wn_family *family, const wn_method *method, bool second)
 {
-    const wn_family_input *positional = cli_family_positional(family);
-    bool text = positional && !strstr(positional->kind, "pool");
+    bool text = cli_takes_kind(family, method, "text") && !cli_takes_kind(family, method, "pool");
+    const wn_family_input *positional = cli_positional(family, method);
 
     fprintf(to, "  winnow %s", family->name);
     if (count_methods(family) > 1 || !family->default_method) fprintf(to, " %s", method->name);
     if (text)
         fprintf(to, " %s", second ? "'part_*.jsonl'" : "corpus.jsonl");
-    else if (positional)
+    else if (cli_takes_kind(family, method, "files"))
+        fputs(" folder", to);
+    else if (positional && wn_method_takes(method, positional) != WN_TAKES_OPTIONAL)
         fprintf(to, " %s", second ? "'shard_*.npy'" : "embeddings.npy");
-    for (int32_t i = 0; i < family->n_inputs; i++)
-        if (family->inputs[i].required && &family->inputs[i] != positional)
-            fprintf(to, " --%s %s", family->inputs[i].name, family->inputs[i].name);
+    print_needed(to, family, method, true);
     fprintf(to, " -o %s", family->output_is_file ? "out.npy" : "out");
     if (!second) {
         print_first_number(to, method);
     } else {
-        if (!text && !(method->flags & WN_METHOD_OWN_METRIC)) fputs(" --metric cosine", to);
+        if (positional && !text && !(method->flags & WN_METHOD_OWN_METRIC))
+            fputs(" --metric cosine", to);
         if (method->flags & WN_METHOD_SEEDED) fputs(" --seed 7", to);
         fputs(" --memory 4G", to);
     }
@@ -282,12 +306,11 @@ static void help_method(FILE *to, const wn_family *family, const wn_method *meth
     print_example(to, family, method, true);
     fprintf(to, "\nusage: winnow %s %s%s%s", family->name, is_default ? "[" : "", method->name,
             is_default ? "]" : "");
-    if (cli_family_positional(family)) fprintf(to, " %s", positional_text(family, positional));
-    for (int32_t i = 0; i < family->n_inputs; i++)
-        if (family->inputs[i].required && &family->inputs[i] != cli_family_positional(family))
-            fprintf(to, " --%s PATH", family->inputs[i].name);
+    if (cli_positional(family, method))
+        fprintf(to, " %s", positional_text(family, method, positional));
+    print_needed(to, family, method, false);
     fputs(" -o OUT [flags]\n\ninputs:\n", to);
-    cli_help_inputs(to, family, INDENT);
+    cli_help_inputs(to, family, method, INDENT);
     if (method->n_params) {
         fputs("\nparameters, with their defaults:\n", to);
         cli_help_params(to, method, INDENT);
@@ -327,7 +350,7 @@ void cli_help_family(FILE *to, const wn_family *family, const wn_method *method)
             print_verb(to, wn_method_at(i)->name, wn_method_at(i)->summary, names);
     if (family->default_method) fprintf(to, "\nWithout a method: %s.\n", family->default_method);
     fputs("\ninputs:\n", to);
-    cli_help_inputs(to, family, INDENT);
+    cli_help_inputs(to, family, NULL, INDENT);
     fprintf(to, "\n`winnow %s METHOD --help` shows the parameters.\n", family->name);
 }
 

@@ -93,6 +93,30 @@ static json_t *param_json(const wn_method *method, const void *params, const wn_
     return out;
 }
 
+/* What the method reads of its family's inputs. */
+static json_t *inputs_json(const wn_method *method)
+{
+    static const char *const needs[] = {
+        [WN_TAKES_NOT] = "no",
+        [WN_TAKES_OPTIONAL] = "optional",
+        [WN_TAKES_ONE_OF] = "one of",
+        [WN_TAKES_REQUIRED] = "required",
+    };
+    const wn_family *family = wn_family_find(method->family);
+    json_t *list = json_array();
+    char kind[64];
+
+    for (int32_t i = 0; i < family->n_inputs; i++) {
+        const wn_family_input *in = &family->inputs[i];
+        wn_takes takes = wn_method_takes(method, in);
+        if (takes == WN_TAKES_NOT) continue;
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "name", in->name, "kind",
+                                              wn_method_kind(method, in, kind, sizeof kind), "need",
+                                              needs[takes], "help", in->help));
+    }
+    return list;
+}
+
 static json_t *method_json(const wn_method *method)
 {
     json_t *out = json_pack("{s:s, s:s, s:s, s:o, s:s}", "family", method->family, "name",
@@ -108,6 +132,7 @@ static json_t *method_json(const wn_method *method)
     for (int32_t i = 0; i < method->n_params; i++)
         json_array_append_new(list, param_json(method, params, &method->params[i]));
     free(params);
+    json_object_set_new(out, "inputs", inputs_json(method));
     json_object_set_new(out, "flags", flags);
     json_object_set_new(out, "params", list);
     return out;
@@ -150,7 +175,7 @@ int cli_run_methods(cli_args *args)
         const wn_family *family = wn_family_at(i);
         printf("%s%s: ", i ? "\n" : "", family->name);
         cli_wrap(stdout, family->summary, 4, (int)strlen(family->name) + 2);
-        cli_help_inputs(stdout, family, 2);
+        cli_help_inputs(stdout, family, NULL, 2);
         for (int32_t m = 0; m < wn_method_count(); m++)
             if (strcmp(wn_method_at(m)->family, family->name) == 0) print_method(wn_method_at(m));
     }

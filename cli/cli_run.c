@@ -145,15 +145,18 @@ static bool output_given(const cli_args *args)
 
 int cli_run_job(cli_args *args)
 {
+    const wn_family_input *positional;
     cli_progress progress;
     wn_ctx *ctx = NULL;
     wn_job *job = NULL;
     wn_status st;
     int code;
 
-    if (args->n_inputs == 0 && cli_family_positional(args->family)) {
-        cli_error("%s needs %s; winnow %s --help shows how", args->family->name,
-                  cli_family_positional(args->family)->help, args->family->name);
+    positional = cli_positional(args->family, args->method);
+    if (args->n_inputs == 0 && positional &&
+        cli_takes(args->method, positional) > WN_TAKES_OPTIONAL) {
+        cli_error("%s needs %s; winnow %s --help shows how", args->family->name, positional->help,
+                  args->family->name);
         return CLI_USAGE;
     }
     if (!output_given(args)) return CLI_USAGE;

@@ -105,12 +105,20 @@ typedef struct wn_method {
     int32_t n_params;
     size_t params_bytes; /* sizeof the parameter struct */
     const void *ops;     /* the family's function table, see <family>.h */
+    /* Which inputs of the family it reads, separated by spaces: "pool tree labels?". `?` = may be left out;
+     * "tree|groups" = exactly one of them. The positional input goes by the kinds that are taken: pool
+     * (vectors), text (a table), files (paths as they are). NULL = as the family says. */
+    const char *inputs;
+    const void *run; /* internal: a file-level run of its own; NULL = the family's */
 } wn_method;
 
 /* What the command line may give a family beside parameters. */
 typedef struct wn_family_input {
     const char *name; /* "pool" for the positional files, else the flag: "tree" for --tree */
-    const char *kind; /* pool, text, tree, partition, dedup, scores */
+    /* pool: vector files; text: .jsonl .csv .tsv; files: any; matrix: vector files with one row per row of the
+     * pool; tree, graph: folders; scores, labels: one number or word per row, .npy or TABLE:COLUMN; rows: row
+     * numbers, .npy or a folder with rows.npy. "pool|text" = either. */
+    const char *kind;
     int required;
     const char *help;
 } wn_family_input;
@@ -124,6 +132,19 @@ typedef struct wn_family {
     int output_is_file; /* -o names a file, not a folder */
     const void *run;    /* internal: the file-level run of the family */
 } wn_family;
+
+/* How a method stands to an input of its family. */
+typedef enum wn_takes {
+    WN_TAKES_NOT = 0,
+    WN_TAKES_OPTIONAL,
+    WN_TAKES_ONE_OF, /* exactly one of several: wn_method.inputs has them */
+    WN_TAKES_REQUIRED
+} wn_takes;
+
+WN_API wn_takes wn_method_takes(const wn_method *method, const wn_family_input *input);
+/* The kinds of it that the method reads, as in wn_family_input.kind, into buf; returns buf. */
+WN_API const char *wn_method_kind(const wn_method *method, const wn_family_input *input, char *buf,
+                                  size_t bytes);
 
 /* What a run would cost; filled by a family's `estimate`. */
 typedef struct wn_estimate {

@@ -6,6 +6,9 @@
 #define WINNOW_SELECT_H
 
 #include "winnow/cluster.h"
+#include "winnow/graph.h"
+#include "winnow/labels.h"
+#include "winnow/score.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -16,7 +19,12 @@ typedef enum wn_why_rule {
     WN_WHY_EXACT_DUPLICATE, /* the partner has the same bytes */
     WN_WHY_NEAR_DUPLICATE,  /* the partner is at least as similar as the threshold */
     WN_WHY_QUOTA,           /* its cluster's share of the budget went to other rows */
-    WN_WHY_NO_CLUSTER,      /* the tree has no cluster for it */
+    WN_WHY_NO_CLUSTER,      /* the tree or the groups have no cluster for it */
+    WN_WHY_SCORE,           /* other rows of its group score better */
+    WN_WHY_NOT_DRAWN,       /* chance took other rows of its group */
+    WN_WHY_OFF_TARGET,      /* it is not what the target looks like */
+    WN_WHY_COVERED,         /* the partner, which is kept, stands for it */
+    WN_WHY_LIMIT,           /* its score lies outside the limits asked for */
     WN_WHY_COUNT
 } wn_why_rule;
 
@@ -50,10 +58,24 @@ typedef struct wn_selection {
 WN_API wn_status wn_selection_new(wn_ctx *ctx, int64_t n, int64_t size, wn_selection **out);
 WN_API void wn_selection_free(wn_selection *selection); /* NULL ok */
 
+/* What a method reads is in its `inputs`; the rest may be NULL. */
 typedef struct wn_select_input {
     uint32_t struct_size;
-    const wn_pool *pool;
-    const wn_tree *tree; /* over the rows of the pool */
+    const wn_pool *pool;     /* (n, d) */
+    const wn_tree *tree;     /* over the rows of the pool */
+    int64_t n;               /* rows to choose from when there is no pool */
+    const wn_scores *scores; /* (n) */
+    const wn_labels *groups; /* (n) what the budget is shared over */
+    const wn_labels *labels; /* (n) classes */
+    const wn_graph *graph;   /* over the rows */
+    const wn_pool *target;   /* other rows of d columns: what the selection should look like */
+    const wn_labels *target_labels; /* of the rows of the target */
+    const wn_pool *losses;          /* (n, T) one value per row and epoch */
+    const wn_pool *scorers;         /* (n, S) several scores of each row, one per column */
+    const int64_t *rows;            /* (n_rows) ascending rows of the pool: a trusted part */
+    int64_t n_rows;
+    const int64_t *quota; /* (n_quota) rows to take from each group, in the order of the groups */
+    int64_t n_quota;
 } wn_select_input;
 
 typedef struct wn_select_ops {
@@ -63,8 +85,8 @@ typedef struct wn_select_ops {
                      wn_selection **out);
 } wn_select_ops;
 
-/* Runs any method of the family after the checks that all share: parameter bounds, finite rows, a tree
- * over the rows of the pool, memory budget. *out is given; wn_selection_free(). */
+/* Runs any method of the family after the checks that all share: parameter bounds, the inputs that
+ * the method needs, their lengths, finite rows, a tree over the rows of the pool, memory budget. *out is given; wn_selection_free(). */
 WN_API wn_status wn_select_run(wn_ctx *ctx, const wn_method *method, const wn_select_input *in,
                                const void *params, wn_selection **out);
 

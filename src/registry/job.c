@@ -249,23 +249,71 @@ static const char *run_option(const wni_run *run, const char *name)
     return NULL;
 }
 
+static int32_t times_given(const wn_job *job, const char *name)
+{
+    int32_t given = 0;
+
+    for (int32_t j = 0; j < job->n_input; j++)
+        given += strcmp(job->input[j].name, name) == 0;
+    return given;
+}
+
+/* Of the inputs that `want` shares its token with ("tree|groups") exactly one must be there. */
+static wn_status check_one_of(const wn_job *job, const wn_family_input *want)
+{
+    const char *token = strstr(job->method->inputs, want->name);
+    int32_t given = 0;
+    int length;
+
+    while (token > job->method->inputs && token[-1] != ' ')
+        token--;
+    length = (int)strcspn(token, " ?");
+    for (int32_t i = 0; i < job->family->n_inputs; i++) {
+        const char *name = job->family->inputs[i].name;
+        const char *at = strstr(token, name);
+        if (at && at < token + length) given += times_given(job, name);
+    }
+    if (given == 1) return WN_OK;
+    return wni_fail(job->ctx, WN_E_USAGE,
+                    "%s %s: found %d of the inputs %.*s, expected one of them", job->family->name,
+                    job->method->name, given, length, token);
+}
+
 static wn_status check_inputs(const wn_job *job)
 {
+    wn_status st = WN_OK;
+
     for (int32_t i = 0; i < job->family->n_inputs; i++) {
         const wn_family_input *want = &job->family->inputs[i];
+        wn_takes takes = wn_method_takes(job->method, want);
         bool pool = strcmp(want->name, "pool") == 0;
-        int32_t given = 0;
-        for (int32_t j = 0; j < job->n_input; j++)
-            given += strcmp(job->input[j].name, want->name) == 0;
-        if (want->required && given == 0)
+        int32_t given = times_given(job, want->name);
+        if (takes == WN_TAKES_NOT && given)
+            return wni_fail(job->ctx, WN_E_USAGE, "%s %s does not read %s%s; leave it out",
+                            job->family->name, job->method->name, pool ? "a pool" : "--",
+                            pool ? "" : want->name);
+        if (takes == WN_TAKES_REQUIRED && given == 0)
             return wni_fail(job->ctx, WN_E_USAGE, "%s %s: no %s; give %s%s", job->family->name,
                             job->method->name, pool ? "input" : want->name,
                             pool ? "at least one file" : "--", pool ? "" : want->name);
+        if (takes == WN_TAKES_ONE_OF) WNI_TRY(check_one_of(job, want));
         if (!pool && given > 1)
             return wni_fail(job->ctx, WN_E_USAGE, "%s %s: --%s stands %d times, expected once",
                             job->family->name, job->method->name, want->name, (int)given);
     }
-    return WN_OK;
+done:
+    return st;
+}
+
+/* The kinds in which the positional input may come: "pool", "text", "pool|text", "files"; "" = none. */
+static const char *pool_kind(const wn_job *job, char *buf, size_t bytes)
+{
+    const wn_family_input *want = find_input(job->family, "pool");
+
+    if (want && wn_method_takes(job->method, want) != WN_TAKES_NOT)
+        return wn_method_kind(job->method, want, buf, bytes);
+    if (bytes) buf[0] = 0;
+    return buf;
 }
 
 static wn_status open_vectors(wn_job *job, wni_run *run)
@@ -286,12 +334,13 @@ static wn_status open_vectors(wn_job *job, wni_run *run)
 static wn_status check_text_options(const wn_job *job)
 {
     static const int vectors[] = {WNI_OPT_DTYPE, WNI_OPT_ROWS, WNI_OPT_MEMBER};
+    char kind[64];
 
     for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++)
         if (job->option[vectors[i]])
             return wni_fail(job->ctx, WN_E_USAGE, "--%s is about vectors; the input is text",
                             wni_option_names[vectors[i]]);
-    if (job->option[WNI_OPT_METRIC] && !strstr(find_input(job->family, "pool")->kind, "pool"))
+    if (job->option[WNI_OPT_METRIC] && !strstr(pool_kind(job, kind, sizeof kind), "pool"))
         return wni_fail(job->ctx, WN_E_USAGE, "--metric is about vectors; %s compares nothing",
                         job->family->name);
     if (job->option[WNI_OPT_ID] && job->family->output_is_file)
@@ -320,21 +369,22 @@ static wn_status open_text(wn_job *job, wni_run *run)
 /* Opens the positional files: vectors as a pool, text as a table, whichever the family takes. */
 static wn_status open_pool(wn_job *job, wni_run *run)
 {
-    const wn_family_input *want = find_input(job->family, "pool");
+    char kind[64];
     int32_t texts = 0;
 
-    if (!want) return WN_OK;
+    pool_kind(job, kind, sizeof kind);
+    if (!kind[0] || strcmp(kind, "files") == 0 || run->n_pool_paths == 0) return WN_OK;
     for (int32_t i = 0; i < run->n_pool_paths; i++)
         texts += wn_table_is_text_path(run->pool_paths[i]);
     if (texts && texts < run->n_pool_paths)
         return wni_fail(job->ctx, WN_E_USAGE,
                         "%s and %s: text and vectors cannot be one pool; give only one kind",
                         run->pool_paths[0], run->pool_paths[run->n_pool_paths - 1]);
-    if (texts && !strstr(want->kind, "text"))
+    if (texts && !strstr(kind, "text"))
         return wni_fail(job->ctx, WN_E_USAGE,
                         "%s: %s %s takes vectors; make them with `winnow vectorize` first",
                         run->pool_paths[0], job->family->name, job->method->name);
-    if (!texts && !strstr(want->kind, "pool"))
+    if (!texts && !strstr(kind, "pool"))
         return wni_fail(job->ctx, WN_E_USAGE,
                         "%s: %s %s takes text (.jsonl .ndjson .csv .tsv, also .gz or .zst)",
                         run->pool_paths[0], job->family->name, job->method->name);
@@ -352,7 +402,7 @@ static wn_status expand_inputs(wn_job *job, char ***paths, int32_t *count)
 
     *paths = NULL;
     *count = 0;
-    if (!find_input(job->family, "pool")) return WN_OK;
+    if (times_given(job, "pool") == 0) return WN_OK;
     WNI_NEW(job->ctx, given, job->n_input + 1);
     for (int32_t i = 0; i < job->n_input; i++)
         if (strcmp(job->input[i].name, "pool") == 0) given[n++] = job->input[i].path;
@@ -366,8 +416,8 @@ static wn_status call_family(wn_job *job, wni_run *run)
 {
     wni_family_run fn;
 
-    memcpy(&fn, &job->family->run,
-           sizeof fn); /* a function pointer kept in a public const void * */
+    /* a function pointer kept in a public const void * */
+    memcpy(&fn, job->method->run ? &job->method->run : &job->family->run, sizeof fn);
     return fn(run);
 }
 
@@ -447,6 +497,7 @@ static wn_status run_job(wn_job *job, int plan, wn_estimate *estimate)
     double begin_cpu = wni_os_cpu_sec();
     char **paths = NULL;
     uint64_t *stamp = NULL;
+    bool texts;
     wn_status st;
 
     run.plan = plan;
@@ -476,6 +527,7 @@ static wn_status run_job(wn_job *job, int plan, wn_estimate *estimate)
                               &run.out));
     WNI_TRY(open_pool(job, &run));
     if (run.pool && !plan) WNI_TRY(wn_pool_check(ctx, run.pool, 1, NULL));
+    texts = run.table != NULL;
     WNI_TRY(call_family(job, &run));
     if (estimate) *estimate = run.estimate;
     if (!plan) {
@@ -483,9 +535,7 @@ static wn_status run_job(wn_job *job, int plan, wn_estimate *estimate)
         run.table = NULL;
         wn_pool_free(run.pool);
         run.pool = NULL;
-        if (job->family->output_is_file && find_input(job->family, "pool") &&
-            strstr(find_input(job->family, "pool")->kind, "text"))
-            WNI_TRY(wni_out_remove(run.out, "table.sqlite"));
+        if (job->family->output_is_file && texts) WNI_TRY(wni_out_remove(run.out, "table.sqlite"));
         WNI_TRY(finish(job, &run, stamp, begin_ns, begin_cpu));
         st = wni_out_commit(run.out);
         run.out = NULL;

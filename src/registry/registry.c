@@ -2,6 +2,7 @@
  *
  * The tables of src/methods.def.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "winnow/method.h"
@@ -61,4 +62,67 @@ const wn_family *wn_family_find(const char *name)
     for (int32_t i = 0; families[i]; i++)
         if (strcmp(families[i]->name, name) == 0) return families[i];
     return NULL;
+}
+
+/* ---- what a method reads ---------------------------------------------------------------------------- */
+
+static int same_word(const char *word, size_t length, const char *name)
+{
+    return strlen(name) == length && strncmp(word, name, length) == 0;
+}
+
+/* The positional input goes by the kinds in which it may come. */
+static int names_input(const char *word, size_t length, const wn_family_input *input)
+{
+    if (strcmp(input->name, "pool") == 0)
+        return same_word(word, length, "pool") || same_word(word, length, "text") ||
+               same_word(word, length, "files");
+    return same_word(word, length, input->name);
+}
+
+/* The token of `inputs` ("tree|groups?") that names the input, or NULL; its bytes into *length. */
+static const char *find_token(const char *inputs, const wn_family_input *input, size_t *length)
+{
+    for (const char *at = inputs; *at; at += strspn(at, " ")) {
+        size_t token = strcspn(at, " ");
+        for (size_t i = 0; i < token;) {
+            size_t word = strcspn(at + i, "|? ");
+            if (names_input(at + i, word, input)) {
+                *length = token;
+                return at;
+            }
+            i += word + 1;
+        }
+        at += token;
+    }
+    return NULL;
+}
+
+wn_takes wn_method_takes(const wn_method *method, const wn_family_input *input)
+{
+    size_t length;
+    const char *token;
+
+    if (!method->inputs) return input->required ? WN_TAKES_REQUIRED : WN_TAKES_OPTIONAL;
+    token = find_token(method->inputs, input, &length);
+    if (!token) return WN_TAKES_NOT;
+    if (token[length - 1] == '?') return WN_TAKES_OPTIONAL;
+    /* "pool|text" is one input in two kinds; "tree|groups" are two inputs. */
+    if (strcmp(input->name, "pool") != 0 && memchr(token, '|', length)) return WN_TAKES_ONE_OF;
+    return WN_TAKES_REQUIRED;
+}
+
+const char *wn_method_kind(const wn_method *method, const wn_family_input *input, char *buf,
+                           size_t bytes)
+{
+    size_t length;
+    const char *token = NULL;
+
+    if (method->inputs && strcmp(input->name, "pool") == 0)
+        token = find_token(method->inputs, input, &length);
+    if (token)
+        snprintf(buf, bytes, "%.*s", (int)(length - (token[length - 1] == '?')), token);
+    else
+        snprintf(buf, bytes, "%s", input->kind);
+    return buf;
 }

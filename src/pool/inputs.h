@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inputs of a run beside the positional one, opened by name and checked. Each gives NULL when the user
+ * did not give the input; what is given belongs to the caller.
+ */
+#ifndef WNI_INPUTS_H
+#define WNI_INPUTS_H
+
+#include "pool/run.h"
+#include "winnow/cluster.h" /* allowed: the noun wn_tree, not the family */
+#include "winnow/graph.h"   /* allowed: the noun wn_graph, not the family */
+#include "winnow/labels.h"
+#include "winnow/score.h" /* allowed: the noun wn_scores, not the family */
+
+/* A clustering of n rows. Of the output of curate the clusters, laid out over the whole pool: rows that it
+ * dropped have the label -1. */
+wn_status wni_run_tree(const wni_run *run, const char *name, int64_t n, wn_tree **out);
+/* A graph over n rows. */
+wn_status wni_run_graph(const wni_run *run, const char *name, int64_t n, wn_graph **out);
+/* Vector files, checked strictly; `rows` and `dim` (-1 = any) are what they must have. Metric and dtype
+ * options are those of the run, a matrix (`plain`) is read as it is: numbers, not directions. */
+wn_status wni_run_pool(const wni_run *run, const char *name, int64_t rows, int64_t dim, int plain,
+                       wn_pool **out);
+/* A class or a number for each of n rows (-1 = however many there are). */
+wn_status wni_run_labels(const wni_run *run, const char *name, int64_t n, wn_labels **out);
+wn_status wni_run_scores(const wni_run *run, const char *name, int64_t n, wn_scores **out);
+/* Row numbers of a pool of n rows, ascending, each once: an .npy of integers, or a folder with rows.npy. */
+wn_status wni_run_rows(const wni_run *run, const char *name, int64_t n, int64_t **rows,
+                       int64_t *n_rows);
+
+#endif
