@@ -141,6 +141,7 @@ typedef enum wn_takes {
     WN_TAKES_REQUIRED
 } wn_takes;
 
+/* Whether the method reads that input. Never fails. */
 WN_API wn_takes wn_method_takes(const wn_method *method, const wn_family_input *input);
 /* The kinds of it that the method reads, as in wn_family_input.kind, into buf; returns buf. */
 WN_API const char *wn_method_kind(const wn_method *method, const wn_family_input *input, char *buf,

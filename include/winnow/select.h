@@ -86,7 +86,8 @@ typedef struct wn_select_ops {
 } wn_select_ops;
 
 /* Runs any method of the family after the checks that all share: parameter bounds, the inputs that
- * the method needs, their lengths, finite rows, a tree over the rows of the pool, memory budget. *out is given; wn_selection_free(). */
+ * the method needs, their lengths, finite rows, a tree over the rows of the pool, memory budget. *out is
+ * given; wn_selection_free(). */
 WN_API wn_status wn_select_run(wn_ctx *ctx, const wn_method *method, const wn_select_input *in,
                                const void *params, wn_selection **out);
 
