@@ -4,35 +4,46 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "io/npy_header.h"
 #include "io/outdir.h"
 
-/* Bytes of an element: the digits at the end of "<i8"; for a structured type the sum of its fields. */
+/* Bytes of an element: the digit at the end of "<i8"; of "<U12" four for each character; for a structured
+ * type the sum of its fields. */
 static size_t item_bytes(const char *descr)
 {
     size_t sum = 0;
 
+    if (strncmp(descr, "<U", 2) == 0) return 4 * (size_t)strtoul(descr + 2, NULL, 10);
     for (const char *c = descr; (c = strpbrk(c, "<|")); c++)
         if (c[1] && c[2] >= '1' && c[2] <= '9') sum += (size_t)(c[2] - '0');
     return sum;
 }
 
-/* Is `descr` one of the words of `accepted` ("<i4 <i8", or a whole structured type)? */
+/* Is `descr` one of the words of `accepted` ("<i4 <i8 <U*", or a whole structured type)? */
 static bool descr_in(const char *descr, const char *accepted)
 {
     size_t length = strlen(descr);
 
     if (strcmp(descr, accepted) == 0) return true;
     for (const char *c = accepted; accepted[0] != '[' && *c; c += strcspn(c, " "), c += *c == ' ')
-        if (strcspn(c, " ") == length && memcmp(c, descr, length) == 0) return true;
+        if ((strcspn(c, " ") == length && memcmp(c, descr, length) == 0) ||
+            (strncmp(c, "<U*", 3) == 0 && strncmp(descr, "<U", 2) == 0))
+            return true;
     return false;
 }
 
 wn_status wni_npy_load(wn_ctx *ctx, const char *path, const char *descrs, int dims, int64_t *shape,
                        void **data)
+{
+    return wni_npy_load_typed(ctx, path, descrs, dims, shape, NULL, data);
+}
+
+wn_status wni_npy_load_typed(wn_ctx *ctx, const char *path, const char *descrs, int dims,
+                             int64_t *shape, char descr[WNI_DESCR_BYTES], void **data)
 {
     char *head = NULL;
     wni_npy_header h;
@@ -54,6 +65,7 @@ wn_status wni_npy_load(wn_ctx *ctx, const char *path, const char *descrs, int di
                       h.descr, h.dims, h.fortran_order ? " in Fortran order" : "", descrs, dims);
         goto done;
     }
+    if (descr) snprintf(descr, WNI_DESCR_BYTES, "%.31s", h.descr);
     for (int i = 0; i < dims; i++) {
         shape[i] = h.shape[i];
         if (__builtin_mul_overflow(count, h.shape[i], &count)) {

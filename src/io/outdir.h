@@ -59,6 +59,11 @@ void wni_out_abort(wni_out *out);
 wn_status wni_npy_load(wn_ctx *ctx, const char *path, const char *descrs, int dims, int64_t *shape,
                        void **data);
 
+/* The same, and which of the descrs it is; "<U*" accepts words of any length. */
+#define WNI_DESCR_BYTES 32
+wn_status wni_npy_load_typed(wn_ctx *ctx, const char *path, const char *descrs, int dims,
+                             int64_t *shape, char descr[WNI_DESCR_BYTES], void **data);
+
 /* Size and XXH3 64-bit hash of a file's bytes. */
 wn_status wni_file_hash(wn_ctx *ctx, const char *path, int64_t *bytes, uint64_t *hash);
 /* The same over everything at `path`: of a file its bytes; of a folder all .npy files below it with their

@@ -27,5 +27,7 @@ wn_status wni_run_scores(const wni_run *run, const char *name, int64_t n, wn_sco
 /* Row numbers of a pool of n rows, ascending, each once: an .npy of integers, or a folder with rows.npy. */
 wn_status wni_run_rows(const wni_run *run, const char *name, int64_t n, int64_t **rows,
                        int64_t *n_rows);
+/* Whole numbers in the order of the file: an .npy of integers, or TABLE:COLUMN. */
+wn_status wni_run_ints(const wni_run *run, const char *name, int64_t **v, int64_t *count);
 
 #endif

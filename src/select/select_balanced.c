@@ -315,4 +315,5 @@ const wn_method wni_method_select_balanced = {
     .n_params = WN_PARAM_COUNT,
     .params_bytes = sizeof(wn_select_balanced_params),
     .ops = &ops,
+    .inputs = "pool tree",
 };

@@ -2,12 +2,16 @@
  *
  * The family `select`: the checks that every method shares, the files of a run.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/param.h"
+#include "pool/inputs.h"
 #include "pool/pool_use.h"
-#include "pool/run.h"
+#include "select/select_rows.h"
 #include "winnow/select.h"
+
+extern const wn_family wni_family_select;
 
 /* The tree must be over the rows of the pool, and every label must name a cluster. */
 static wn_status check_tree(wn_ctx *ctx, const wn_pool *pool, const wn_tree *tree)
@@ -40,36 +44,113 @@ static wn_status check_tree(wn_ctx *ctx, const wn_pool *pool, const wn_tree *tre
     return WN_OK;
 }
 
+static wn_status check_length(wn_ctx *ctx, const wn_method *method, const char *what, int64_t found,
+                              int64_t n)
+{
+    if (found == n) return WN_OK;
+    return wni_fail(ctx, WN_E_DATA, "select %s: the %s of %lld rows, expected %lld rows",
+                    method->name, what, (long long)found, (long long)n);
+}
+
+/* What is there must be over the same rows, whatever the method needs of it. */
+static wn_status check_lengths(wn_ctx *ctx, const wn_method *method, const wn_select_input *in,
+                               int64_t n)
+{
+    wn_status st = WN_OK;
+
+    if (in->tree) WNI_TRY(check_length(ctx, method, "tree is", in->tree->level[0]->n, n));
+    if (in->scores) WNI_TRY(check_length(ctx, method, "scores are", in->scores->n, n));
+    if (in->groups) WNI_TRY(check_length(ctx, method, "groups are", in->groups->n, n));
+    if (in->labels) WNI_TRY(check_length(ctx, method, "labels are", in->labels->n, n));
+    if (in->graph) WNI_TRY(check_length(ctx, method, "graph is", in->graph->n, n));
+    if (in->losses) WNI_TRY(check_length(ctx, method, "losses are", wn_pool_rows(in->losses), n));
+    if (in->scorers)
+        WNI_TRY(check_length(ctx, method, "scorers are", wn_pool_rows(in->scorers), n));
+    if (in->target && in->target_labels)
+        WNI_TRY(check_length(ctx, method, "target labels are", in->target_labels->n,
+                             wn_pool_rows(in->target)));
+    if (in->target && in->pool && wn_pool_dim(in->target) != wn_pool_dim(in->pool))
+        return wni_fail(
+            ctx, WN_E_DATA, "select %s: the target has rows of %lld columns, the pool of %lld",
+            method->name, (long long)wn_pool_dim(in->target), (long long)wn_pool_dim(in->pool));
+    for (int64_t i = 0; in->rows && i < in->n_rows; i++)
+        if (in->rows[i] < (i ? in->rows[i - 1] + 1 : 0) || in->rows[i] >= n)
+            return wni_fail(ctx, WN_E_DATA,
+                            "select %s: entry %lld of the trusted rows is %lld, expected ascending "
+                            "rows below %lld",
+                            method->name, (long long)i, (long long)in->rows[i], (long long)n);
+done:
+    return st;
+}
+
+static const void *input_of(const wn_select_input *in, const char *name)
+{
+    const struct {
+        const char *name;
+        const void *at;
+    } all[] = {
+        {"pool", in->pool},     {"tree", in->tree},     {"scores", in->scores},
+        {"groups", in->groups}, {"labels", in->labels}, {"graph", in->graph},
+        {"target", in->target}, {"losses", in->losses}, {"scorers", in->scorers},
+        {"trusted", in->rows},  {"quota", in->quota},   {"target-labels", in->target_labels}};
+
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (strcmp(all[i].name, name) == 0) return all[i].at;
+    return NULL;
+}
+
 static wn_status check_input(wn_ctx *ctx, const wn_method *method, const wn_select_input *in,
                              const void *params, wn_estimate *estimate)
 {
+    const wn_family *family = &wni_family_select;
     const wn_select_ops *ops;
     wn_status st;
 
     if (!method || strcmp(method->family, "select") != 0)
         return wni_fail(ctx, WN_E_USAGE, "select: found a method of %s, expected one of select",
                         method ? method->family : "no family");
-    if (!in || in->struct_size < sizeof in->struct_size || !in->pool || !in->tree)
-        return wni_fail(ctx, WN_E_USAGE, "select %s: no %s is given", method->name,
-                        in && in->pool ? "tree" : "pool");
-    WNI_TRY(check_tree(ctx, in->pool, in->tree));
+    for (int32_t i = 0; i < family->n_inputs; i++)
+        if (wn_method_takes(method, &family->inputs[i]) == WN_TAKES_REQUIRED &&
+            !input_of(in, family->inputs[i].name))
+            return wni_fail(ctx, WN_E_USAGE, "select %s: no %s is given", method->name,
+                            family->inputs[i].name);
+    if (in->pool && in->tree) WNI_TRY(check_tree(ctx, in->pool, in->tree));
+    WNI_TRY(check_lengths(ctx, method, in, wni_select_rows(in)));
     ops = method->ops;
     WNI_TRY(ops->estimate(ctx, in, params, estimate));
 done:
     return st;
 }
 
-wn_status wn_select_run(wn_ctx *ctx, const wn_method *method, const wn_select_input *in,
+/* The memory that a method needs, beside the mapped files of the pool when there is one. */
+static wn_status need_run(wn_ctx *ctx, const wn_method *method, const wn_select_input *in,
+                          const wn_estimate *estimate)
+{
+    char what[128];
+
+    if (in->pool) return wni_pool_need_run(ctx, in->pool, method, estimate);
+    snprintf(what, sizeof what, "select %s", method->name);
+    return wni_budget_need(ctx, estimate->peak_bytes, what);
+}
+
+wn_status wn_select_run(wn_ctx *ctx, const wn_method *method, const wn_select_input *given,
                         const void *params, wn_selection **out)
 {
     const wn_select_ops *ops;
+    const wn_select_input *in;
+    wn_select_input full = {0}; /* of an older caller the fields that it did not know are zero */
     wn_estimate estimate;
     wn_status st;
 
     *out = NULL;
+    if (given) memcpy(&full, given, (size_t)wni_min(given->struct_size, sizeof full));
+    in = &full;
     WNI_TRY(check_input(ctx, method, in, params, &estimate));
-    WNI_TRY(wni_pool_need_run(ctx, in->pool, method, &estimate));
-    WNI_TRY(wn_pool_check(ctx, in->pool, 1, NULL));
+    WNI_TRY(need_run(ctx, method, in, &estimate));
+    if (in->pool) WNI_TRY(wn_pool_check(ctx, in->pool, 1, NULL));
+    if (in->target) WNI_TRY(wn_pool_check(ctx, in->target, 1, NULL));
+    if (in->losses) WNI_TRY(wn_pool_check(ctx, in->losses, 1, NULL));
+    if (in->scorers) WNI_TRY(wn_pool_check(ctx, in->scorers, 1, NULL));
     ops = method->ops;
     WNI_TRY(ops->run(ctx, in, params, out));
 done:
@@ -90,29 +171,36 @@ done:
     return st;
 }
 
-static wn_status record(wni_run *run, const wn_selection *s, const wn_partition *fine)
+/* How the selection lies over the groups that its rows name (clusters, classes). */
+static wn_status record(wni_run *run, const wn_selection *s)
 {
-    int64_t *quota = NULL, unique = 0, touched = 0, smallest = INT64_MAX, largest = 0;
+    int64_t *quota = NULL, unique = 0, touched = 0, groups = 0, k = 0;
+    int64_t smallest = INT64_MAX, largest = 0;
     wn_status st;
 
-    WNI_NEW(run->ctx, quota, fine->k);
-    for (int32_t c = 0; c < fine->k; c++)
-        quota[c] = -1; /* a cluster without rows has no quota */
     for (int64_t i = 0; i < s->n; i++) {
-        int32_t c = fine->labels[i];
         unique += s->why[i].copies > 0;
-        if (c >= 0) quota[c] = wni_max(quota[c], 0) + s->why[i].copies;
-    }
-    for (int32_t c = 0; c < fine->k; c++) {
-        if (quota[c] < 0) continue;
-        touched += quota[c] > 0;
-        smallest = wni_min(smallest, quota[c]);
-        largest = wni_max(largest, quota[c]);
+        k = wni_max(k, s->why[i].cluster + 1);
     }
     WNI_TRY(wni_record_int(run, "rows", s->n));
     WNI_TRY(wni_record_int(run, "selected", s->size));
     WNI_TRY(wni_record_int(run, "unique", unique));
-    WNI_TRY(wni_record_int(run, "clusters", fine->k));
+    if (k == 0) goto done;
+    WNI_NEW(run->ctx, quota, k);
+    for (int64_t c = 0; c < k; c++)
+        quota[c] = -1; /* a group without rows has no quota */
+    for (int64_t i = 0; i < s->n; i++) {
+        int32_t c = s->why[i].cluster;
+        if (c >= 0) quota[c] = wni_max(quota[c], 0) + s->why[i].copies;
+    }
+    for (int64_t c = 0; c < k; c++) {
+        if (quota[c] < 0) continue;
+        groups++;
+        touched += quota[c] > 0;
+        smallest = wni_min(smallest, quota[c]);
+        largest = wni_max(largest, quota[c]);
+    }
+    WNI_TRY(wni_record_int(run, "clusters", groups));
     WNI_TRY(wni_record_int(run, "clusters_touched", touched));
     WNI_TRY(wni_record_int(run, "smallest_quota", wni_min(smallest, largest)));
     WNI_TRY(wni_record_int(run, "largest_quota", largest));
@@ -121,105 +209,124 @@ done:
     return st;
 }
 
-/* The folder of the tree: `dir`, or the clusters in the output of curate. */
-static char *tree_folder(wn_ctx *ctx, const char *dir)
-{
-    char *labels = wni_format(ctx, "%s/labels.npy", dir);
-    char *inside = wni_format(ctx, "%s/clusters", dir), *folder = NULL;
+/* Every input of a run, opened; the input struct points into it. */
+typedef struct opened {
+    wn_select_input in;
+    wn_tree *tree;
+    wn_scores *scores;
+    wn_labels *groups, *labels, *target_labels;
+    wn_graph *graph;
+    wn_pool *target, *losses, *scorers;
+    int64_t *rows, *quota;
+} opened;
 
-    if (labels && inside)
-        folder = wni_format(ctx, "%s",
-                            wni_path_exists(labels) || !wni_path_exists(inside) ? dir : inside);
-    wni_free(ctx, labels);
-    wni_free(ctx, inside);
-    return folder;
+static void close_inputs(wn_ctx *ctx, opened *o)
+{
+    wn_tree_free(o->tree);
+    wn_scores_free(o->scores);
+    wn_labels_free(o->groups);
+    wn_labels_free(o->labels);
+    wn_labels_free(o->target_labels);
+    wn_pool_free(o->target);
+    wn_pool_free(o->losses);
+    wn_pool_free(o->scorers);
+    wni_free(ctx, o->rows);
+    wni_free(ctx, o->quota);
 }
 
-/* curate clusters the rows that are no duplicates and lists them in rows.npy beside the tree. Their labels are
- * laid out over the whole pool; the other rows are in no cluster. */
-static wn_status spread_labels(wn_ctx *ctx, const char *folder, int64_t n, wn_tree *tree)
+/* The rows to choose from: of the pool, else of the first input that has one entry for each. */
+static int64_t rows_so_far(const opened *o)
 {
-    wn_partition *fine = tree->level[0];
-    char *path = wni_format(ctx, "%s/rows.npy", folder);
-    int32_t *labels = NULL;
-    void *data = NULL;
-    const int64_t *rows;
-    int64_t m;
-    wn_status st = WN_OK;
+    if (o->in.pool) return wn_pool_rows(o->in.pool);
+    if (o->scores) return o->scores->n;
+    if (o->losses) return wn_pool_rows(o->losses);
+    if (o->graph) return o->graph->n;
+    if (o->groups) return o->groups->n;
+    return -1;
+}
 
-    if (!path) return WN_E_NOMEM;
-    if (!wni_path_exists(path)) goto done;
-    WNI_TRY(wni_npy_load(ctx, path, "<i8", 1, &m, &data));
-    rows = data;
-    if (m != fine->n) {
-        st = wni_fail(ctx, WN_E_DATA, "%s: found %lld rows, but labels.npy beside it has %lld",
-                      path, (long long)m, (long long)fine->n);
-        goto done;
+static wn_status open_inputs(wni_run *run, opened *o)
+{
+    int64_t dim = run->pool ? wn_pool_dim(run->pool) : -1;
+    wn_status st;
+
+    o->in.struct_size = sizeof o->in;
+    o->in.pool = run->pool;
+    WNI_TRY(wni_run_scores(run, "scores", rows_so_far(o), &o->scores));
+    WNI_TRY(wni_run_pool(run, "losses", rows_so_far(o), -1, 1, &o->losses));
+    WNI_TRY(wni_run_labels(run, "groups", rows_so_far(o), &o->groups));
+    WNI_TRY(wni_run_labels(run, "labels", rows_so_far(o), &o->labels));
+    WNI_TRY(wni_run_pool(run, "scorers", rows_so_far(o), -1, 1, &o->scorers));
+    if (run->input(run, "tree")) {
+        if (rows_so_far(o) < 0)
+            return wni_fail(run->ctx, WN_E_USAGE,
+                            "select %s: --tree needs the pool that it was made from, or scores",
+                            run->method->name);
+        WNI_TRY(wni_run_tree(run, "tree", rows_so_far(o), &o->tree));
     }
-    for (int64_t i = 0; i < m; i++)
-        if (rows[i] < 0 || rows[i] >= n || (i && rows[i] <= rows[i - 1])) {
-            st =
-                wni_fail(ctx, WN_E_DATA,
-                         "%s: entry %lld is row %lld, expected ascending rows below %lld: give the "
-                         "pool that the tree was made from",
-                         path, (long long)i, (long long)rows[i], (long long)n);
-            goto done;
-        }
-    WNI_NEW(ctx, labels, n);
-    for (int64_t i = 0; i < n; i++)
-        labels[i] = -1;
-    for (int64_t i = 0; i < m; i++)
-        labels[rows[i]] = fine->labels[i];
-    wni_free(ctx, fine->labels);
-    fine->labels = labels;
-    fine->n = n;
+    WNI_TRY(wni_run_pool(run, "target", -1, dim, 0, &o->target));
+    WNI_TRY(wni_run_labels(run, "target-labels", o->target ? wn_pool_rows(o->target) : -1,
+                           &o->target_labels));
+    if (rows_so_far(o) >= 0)
+        WNI_TRY(wni_run_rows(run, "trusted", rows_so_far(o), &o->rows, &o->in.n_rows));
+    WNI_TRY(wni_run_ints(run, "quota", &o->quota, &o->in.n_quota));
+    o->in.n = rows_so_far(o);
+    o->in.tree = o->tree;
+    o->in.scores = o->scores;
+    o->in.groups = o->groups;
+    o->in.labels = o->labels;
+    o->in.graph = o->graph;
+    o->in.target = o->target;
+    o->in.target_labels = o->target_labels;
+    o->in.losses = o->losses;
+    o->in.scorers = o->scorers;
+    o->in.rows = o->rows;
+    o->in.quota = o->quota;
 done:
-    wni_free(ctx, data);
-    wni_free(ctx, path);
     return st;
 }
 
 static wn_status family_run(wni_run *run)
 {
     const wn_select_ops *ops;
-    wn_select_input in = {.struct_size = sizeof in, .pool = run->pool};
-    const char *dir = run->input(run, "tree");
     wn_selection *selection = NULL;
-    wn_tree *tree = NULL;
-    char *folder = NULL;
+    opened o = {0};
     wn_status st;
 
-    if (!dir)
-        return wni_fail(run->ctx, WN_E_USAGE,
-                        "select %s needs --tree: the folder that `winnow cluster` wrote",
-                        run->method->name);
-    if (!(folder = tree_folder(run->ctx, dir))) return WN_E_NOMEM;
-    WNI_TRY(wn_tree_load(run->ctx, folder, &tree));
-    WNI_TRY(spread_labels(run->ctx, folder, wn_pool_rows(run->pool), tree));
-    in.tree = tree;
-    WNI_TRY(check_input(run->ctx, run->method, &in, run->params, &run->estimate));
+    WNI_TRY(open_inputs(run, &o));
+    WNI_TRY(check_input(run->ctx, run->method, &o.in, run->params, &run->estimate));
     if (run->plan) goto done;
-    WNI_TRY(wni_pool_need_run(run->ctx, run->pool, run->method, &run->estimate));
+    WNI_TRY(need_run(run->ctx, run->method, &o.in, &run->estimate));
     ops = run->method->ops;
-    WNI_TRY(ops->run(run->ctx, &in, run->params, &selection));
+    WNI_TRY(ops->run(run->ctx, &o.in, run->params, &selection));
     WNI_TRY(write_files(run, selection));
-    WNI_TRY(record(run, selection, tree->level[0]));
+    WNI_TRY(record(run, selection));
 done:
     wn_selection_free(selection);
-    wn_tree_free(tree);
-    wni_free(run->ctx, folder);
+    close_inputs(run->ctx, &o);
     return st;
 }
 
 static const wn_family_input inputs[] = {
-    {"pool", "pool", 1, "the rows: .npy and other vector files, see `winnow info`"},
-    {"tree", "tree", 1, "folder that `winnow cluster` or `winnow curate` made from these rows"}};
+    {"pool", "pool", 0, "the rows: .npy and other vector files, see `winnow info`"},
+    {"tree", "tree", 0, "folder that `winnow cluster` or `winnow curate` made from these rows"},
+    {"scores", "scores", 0,
+     "one number per row, higher = keep: folder of `winnow score`, .npy, or TABLE:COLUMN"},
+    {"groups", "labels", 0, "what the budget is shared over: .npy of integers, or TABLE:COLUMN"},
+    {"labels", "labels", 0, "a class per row: .npy of integers, or TABLE:COLUMN"},
+    {"graph", "graph", 0, "folder that `winnow graph` made from these rows"},
+    {"target", "pool", 0, "vectors of what the selection should look like"},
+    {"target-labels", "labels", 0, "a class per row of the target"},
+    {"losses", "matrix", 0, "one row per row of the pool, one column per epoch"},
+    {"scorers", "matrix", 0, "one row per row of the pool, one column per score"},
+    {"trusted", "rows", 0, "rows of the pool that are known to be good"},
+    {"quota", "ints", 0, "rows to take from each group: .npy of integers, or TABLE:COLUMN"}};
 
 const wn_family wni_family_select = {
     .name = "select",
     .summary = "choose the rows to train on",
     .default_method = "balanced",
     .inputs = inputs,
-    .n_inputs = 2,
+    .n_inputs = (int32_t)(sizeof inputs / sizeof inputs[0]),
     .run = (const void *)family_run,
 };

@@ -126,7 +126,7 @@ static void what_the_plan_says_is_enough(void **state)
         wn_ctx *ctx = ts_ctx(2, -1);
         wn_estimate plan;
         wn_job *job;
-        if (strcmp(cases[i].file, "pool.npy") == 0 && cases[i].family->n_inputs == 1) {
+        if (cases[i].file && strcmp(cases[i].file, "pool.npy") == 0 && fx_alone(&cases[i])) {
             int64_t live = fx_warm(ctx);
             ts_ok(ctx, fx_job(ctx, &cases[i], file, fx_output(&cases[i], area), &job));
             ts_ok(ctx, wn_job_plan(job, &plan));
@@ -183,9 +183,14 @@ static void replay_refuses_changed_inputs(void **state)
         wn_ctx *ctx = ts_ctx(1, -1);
         char copy[1024], manifest[1200];
         size_t bytes;
-        char *data = ts_read_file(ts_path(cases[i].file), &bytes);
+        char *data;
         wn_status st;
         wn_job *job;
+        if (!cases[i].file || strcmp(cases[i].file, "tables") == 0) {
+            wn_ctx_free(ctx);
+            continue;
+        }
+        data = ts_read_file(ts_path(cases[i].file), &bytes);
         snprintf(copy, sizeof copy, "%s/copy-%s", ts_tmp(), cases[i].file);
         ts_write_file(copy, data, bytes);
         ts_ok(ctx, fx_run(ctx, &cases[i], copy, fx_output(&cases[i], reference)));

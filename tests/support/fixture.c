@@ -11,6 +11,7 @@
 
 #include "base/ctx_impl.h"
 #include "base/rng.h"
+#include "io/outdir.h"
 #include "support/fixture.h"
 
 /* Blobs with exact and near duplicates, so that every family has something to find. */
@@ -48,19 +49,136 @@ static void write_corpus(void)
     fclose(f);
 }
 
+/* ---- inputs beside the pool -------------------------------------------------------------------------- */
+
+static void write_npy(const char *name, const char *descr, size_t item, const int64_t *shape,
+                      int dims, const void *data)
+{
+    wn_ctx *ctx = ts_ctx(1, -1);
+    wni_out *out;
+
+    ts_ok(ctx, wni_out_begin(ctx, ts_path(name), 1, 1, &out));
+    ts_ok(ctx, wni_out_npy(out, NULL, descr, item, shape, dims, data));
+    ts_ok(ctx, wni_out_commit(out));
+    wn_ctx_free(ctx);
+}
+
+enum { CLASSES = 4, EPOCHS = 6, SCORERS = 3, TARGET = 40, DIM = 12 };
+
+static double unit(uint64_t stream, int64_t i)
+{
+    return wni_rand_unit(3, stream, (uint64_t)i);
+}
+
+/* A class per row that the blobs do not quite follow, probabilities that know it better than the labels, and
+ * losses that fall faster on some rows. */
+static void write_columns(void)
+{
+    static float probs[FX_ROWS * CLASSES], losses[FX_ROWS * EPOCHS], scorers[FX_ROWS * SCORERS];
+    static float scores[FX_ROWS];
+    static int32_t labels[FX_ROWS], groups[FX_ROWS];
+    int64_t rows[20], quota[CLASSES];
+
+    for (int64_t i = 0; i < FX_ROWS; i++) {
+        double sum = 0;
+        labels[i] = (int32_t)(i % CLASSES);
+        groups[i] = (int32_t)(i * i % CLASSES);
+        scores[i] = (float)unit(1, i);
+        for (int c = 0; c < CLASSES; c++)
+            sum += probs[i * CLASSES + c] =
+                (float)(0.1 + unit(2, i * CLASSES + c) + (c == labels[i] && i % 7 ? 2 : 0));
+        for (int c = 0; c < CLASSES; c++)
+            probs[i * CLASSES + c] = (float)(probs[i * CLASSES + c] / sum);
+        for (int t = 0; t < EPOCHS; t++)
+            losses[i * EPOCHS + t] =
+                (float)(unit(4, i) * (EPOCHS - t) + 0.3 * unit(5, i * EPOCHS + t));
+        for (int s = 0; s < SCORERS; s++)
+            scorers[i * SCORERS + s] = (float)unit(6, i * SCORERS + s);
+    }
+    for (int i = 0; i < 20; i++)
+        rows[i] = 11 * i + 3;
+    for (int c = 0; c < CLASSES; c++)
+        quota[c] = 5 + c;
+    write_npy("labels.npy", "<i4", 4, (int64_t[]){FX_ROWS}, 1, labels);
+    write_npy("groups.npy", "<i4", 4, (int64_t[]){FX_ROWS}, 1, groups);
+    write_npy("target-labels.npy", "<i4", 4, (int64_t[]){TARGET}, 1, labels);
+    write_npy("scores.npy", "<f4", 4, (int64_t[]){FX_ROWS}, 1, scores);
+    write_npy("probs.npy", "<f4", 4, (int64_t[]){FX_ROWS, CLASSES}, 2, probs);
+    write_npy("losses.npy", "<f4", 4, (int64_t[]){FX_ROWS, EPOCHS}, 2, losses);
+    write_npy("scorers.npy", "<f4", 4, (int64_t[]){FX_ROWS, SCORERS}, 2, scorers);
+    write_npy("rows.npy", "<i8", 8, (int64_t[]){20}, 1, rows);
+    write_npy("quota.npy", "<i8", 8, (int64_t[]){CLASSES}, 1, quota);
+}
+
+/* b.csv is part of a.csv, c.csv of neither. */
+static void write_tables(void)
+{
+    static const char *const files[][2] = {
+        {"tables/a.csv", "id,year,name\n1,1990,ann\n2,1991,bob\n3,1992,cid\n4,1993,dot\n"},
+        {"tables/b.csv", "id,year,name\n2,1991,bob\n4,1993,dot\n"},
+        {"tables/c.csv", "id,year,name\n2,1991,bea\n9,1993,dot\n"},
+        {"tables/d.jsonl", "{\"id\": 3, \"name\": \"cid\"}\n"}};
+
+    if (mkdir(ts_path("tables"), 0777)) fail_msg("cannot make the folder tables");
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        ts_write_file(ts_path(files[i][0]), files[i][1], strlen(files[i][1]));
+}
+
+static void write_target(void)
+{
+    float *v = ts_blobs(TARGET, DIM, 3, 0.3, 5, NULL);
+
+    ts_write_npy(ts_path("target.npy"), v, TARGET, DIM);
+    free(v);
+}
+
+/* The file or folder of an input that has no file for its name: by its kind. */
+static const char *file_of_kind(const char *kind)
+{
+    static const char *const files[][2] = {
+        {"pool", "target.npy"}, {"tree", "tree"},         {"graph", "graph"},
+        {"rows", "rows.npy"},   {"labels", "labels.npy"}, {"scores", "scores.npy"},
+        {"ints", "quota.npy"},  {"matrix", "losses.npy"}, {"text", "corpus.jsonl"},
+    };
+
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        if (strncmp(kind, files[i][0], strlen(files[i][0])) == 0) return files[i][1];
+    fail_msg("no fixture for an input of kind %s: add one in tests/support/fixture.c", kind);
+    return NULL;
+}
+
+/* A file called like the input, else the one of its kind. */
+static const char *file_of_input(const wn_family_input *input)
+{
+    static char name[64];
+    struct stat info;
+
+    snprintf(name, sizeof name, "%s.npy", input->name);
+    if (strcmp(input->name, "pool") != 0 && stat(ts_path(name), &info) == 0) return name;
+    return file_of_kind(input->kind);
+}
+
+/* Runs a method on pool.npy to make the folder that others read. */
+static void make_folder(const char *family, const char *method, const char *name)
+{
+    const wn_method *m = wn_method_find(family, method);
+    wn_ctx *ctx = ts_ctx(1, -1);
+    fx_case c = {m, wn_family_find(family), "pool", "pool.npy", NULL, NULL, NULL};
+
+    if (m) ts_ok(ctx, fx_run(ctx, &c, NULL, ts_path(name)));
+    wn_ctx_free(ctx);
+}
+
 int fx_setup(void **state)
 {
-    const wn_method *hkmeans = wn_method_find("cluster", "hkmeans");
-
     (void)state;
     write_pool();
     write_corpus();
-    if (hkmeans) {
-        wn_ctx *ctx = ts_ctx(1, -1);
-        fx_case c = {hkmeans, wn_family_find("cluster"), "pool", "pool.npy", NULL, NULL, NULL};
-        ts_ok(ctx, fx_run(ctx, &c, NULL, ts_path("tree")));
-        wn_ctx_free(ctx);
-    }
+    write_columns();
+    write_target();
+    write_tables();
+    make_folder("cluster", "hkmeans", "tree");
+    make_folder("graph", "knn", "graph");
     return 0;
 }
 
@@ -113,6 +231,19 @@ static void add_wide(fx_case *cases, int *n, fx_case c)
     }
 }
 
+static void add_kind(fx_case *cases, int *n, fx_case c, int wide)
+{
+    add(cases, n, c);
+    if (wide) add_wide(cases, n, c);
+}
+
+static const wn_family_input *positional_of(const wn_family *family)
+{
+    for (int32_t j = 0; j < family->n_inputs; j++)
+        if (strcmp(family->inputs[j].name, "pool") == 0) return &family->inputs[j];
+    return NULL;
+}
+
 int fx_cases(fx_case *cases, int wide)
 {
     int n = 0;
@@ -120,37 +251,53 @@ int fx_cases(fx_case *cases, int wide)
     for (int32_t i = 0; i < wn_method_count(); i++) {
         const wn_method *method = wn_method_at(i);
         const wn_family *family = wn_family_find(method->family);
+        const wn_family_input *pool;
+        fx_case c = {method, family, "pool", NULL, NULL, NULL, NULL};
+        char kind[64] = "";
+
         if (!family) fail_msg("%s has no family", method->family);
-        for (int32_t j = 0; j < family->n_inputs; j++) {
-            const wn_family_input *input = &family->inputs[j];
-            fx_case c = {method, family, input->name, NULL, NULL, NULL, NULL};
-            if (strstr(input->kind, "text")) {
-                c.file = "corpus.jsonl";
-                add(cases, &n, c);
-                if (wide) add_wide(cases, &n, c);
-            }
-            if (strstr(input->kind, "pool")) {
-                c.file = "pool.npy";
-                add(cases, &n, c);
-                if (wide) add_wide(cases, &n, c);
-                if (method->flags & WN_METHOD_OWN_METRIC) continue;
-                c.metric = "cosine";
-                c.name = c.value = NULL;
-                add(cases, &n, c);
-                if (wide) add_wide(cases, &n, c);
-            }
+        pool = positional_of(family);
+        if (pool && wn_method_takes(method, pool)) wn_method_kind(method, pool, kind, sizeof kind);
+        if (!kind[0]) {
+            c.main = NULL; /* everything it reads has a flag */
+            add_kind(cases, &n, c, wide);
+        }
+        if (strstr(kind, "files")) {
+            c.file = "tables";
+            add_kind(cases, &n, c, wide);
+        }
+        if (strstr(kind, "text")) {
+            c.file = "corpus.jsonl";
+            add_kind(cases, &n, c, wide);
+        }
+        if (strstr(kind, "pool")) {
+            c.file = "pool.npy";
+            add_kind(cases, &n, c, wide);
+            if (method->flags & WN_METHOD_OWN_METRIC) continue;
+            c.metric = "cosine";
+            add_kind(cases, &n, c, wide);
         }
     }
     return n;
+}
+
+int fx_alone(const fx_case *c)
+{
+    for (int32_t i = 0; i < c->family->n_inputs; i++)
+        if (strcmp(c->family->inputs[i].name, "pool") != 0 &&
+            wn_method_takes(c->method, &c->family->inputs[i]) > WN_TAKES_OPTIONAL)
+            return 0;
+    return 1;
 }
 
 const char *fx_text(const fx_case *c)
 {
     static char text[256];
 
-    snprintf(text, sizeof text, "%s %s %s%s%s%s%s%s%s", c->method->family, c->method->name, c->file,
-             c->metric ? " " : "", c->metric ? c->metric : "", c->name ? " " : "",
-             c->name ? c->name : "", c->name ? "=" : "", c->name ? c->value : "");
+    snprintf(text, sizeof text, "%s %s %s%s%s%s%s%s%s", c->method->family, c->method->name,
+             c->file ? c->file : "", c->metric ? " " : "", c->metric ? c->metric : "",
+             c->name ? " " : "", c->name ? c->name : "", c->name ? "=" : "",
+             c->name ? c->value : "");
     return text;
 }
 
@@ -179,18 +326,19 @@ wn_status fx_job(wn_ctx *ctx, const fx_case *c, const char *file, const char *ou
     for (int32_t i = 0; st == WN_OK && i < c->method->n_params; i++) {
         const char *value = small_value(&c->method->params[i]);
         /* Of vectors it must be what the file says. */
-        if (strcmp(c->method->params[i].name, "dim") == 0 && strstr(c->file, ".npy")) continue;
+        if (strcmp(c->method->params[i].name, "dim") == 0 && c->file && strstr(c->file, ".npy"))
+            continue;
         if (value) st = wn_job_set(job, c->method->params[i].name, value);
     }
     if (st == WN_OK && c->name) st = wn_job_set(job, c->name, c->value);
     if (st == WN_OK && c->metric) st = wn_job_set(job, "metric", c->metric);
-    if (st == WN_OK) st = wn_job_input(job, c->main, file ? file : ts_path(c->file));
-    for (int32_t i = 0; st == WN_OK && i < c->family->n_inputs; i++) {
+    if (st == WN_OK && c->main) st = wn_job_input(job, c->main, file ? file : ts_path(c->file));
+    for (int32_t i = 0, one_of = 0; st == WN_OK && i < c->family->n_inputs; i++) {
         const wn_family_input *input = &c->family->inputs[i];
-        if (strcmp(input->name, c->main) == 0 || !input->required) continue;
-        if (strcmp(input->kind, "tree") != 0)
-            fail_msg("no fixture for an input of kind %s: add one here", input->kind);
-        st = wn_job_input(job, input->name, ts_path("tree"));
+        wn_takes takes = wn_method_takes(c->method, input);
+        if (strcmp(input->name, "pool") == 0 || takes <= WN_TAKES_OPTIONAL) continue;
+        if (takes == WN_TAKES_ONE_OF && one_of++) continue;
+        st = wn_job_input(job, input->name, ts_path(file_of_input(input)));
     }
     if (st == WN_OK) st = wn_job_output(job, output);
     if (st == WN_OK) {

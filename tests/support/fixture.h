@@ -9,7 +9,7 @@
 #include "winnow/job.h"
 
 #define FX_ROWS  240 /* of pool.npy and corpus.jsonl */
-#define FX_CASES 256
+#define FX_CASES 1024
 
 /* A method on one kind of input. */
 typedef struct fx_case {
@@ -22,13 +22,16 @@ typedef struct fx_case {
     const char *value;
 } fx_case;
 
-/* cmocka group setup and teardown: the scratch folder with pool.npy, corpus.jsonl, tree/. */
+/* cmocka group setup and teardown: the scratch folder with pool.npy, corpus.jsonl, tree/, graph/,
+ * and a file for every other kind of input. */
 int fx_setup(void **state);
 int fx_teardown(void **state);
 
-/* Every method of the registry on every kind of input that its family takes, with small parameters;
+/* Every method of the registry on every kind of input that it takes, with small parameters;
  * with `wide` also every word of a choice and both values of a bool. Returns the number. */
 int fx_cases(fx_case *cases, int wide);
+/* Nonzero when the method needs nothing beside its positional input. */
+int fx_alone(const fx_case *c);
 /* "cluster kmeans pool.npy cosine init=random", in one static buffer. */
 const char *fx_text(const fx_case *c);
 
