@@ -94,6 +94,31 @@ done:
     return st;
 }
 
+/* ---- graphs ----------------------------------------------------------------------------------------- */
+
+wn_status wni_run_graph(const wni_run *run, const char *name, int64_t n, wn_graph **out)
+{
+    const char *dir = run->input(run, name);
+    wn_graph *graph = NULL;
+    wn_status st;
+
+    *out = NULL;
+    if (!dir) return WN_OK;
+    WNI_TRY(wn_graph_load(run->ctx, dir, &graph));
+    if (n >= 0 && graph->n != n) {
+        st = wni_fail(run->ctx, WN_E_DATA,
+                      "%s: found a graph of %lld rows, expected %lld: give the graph that was made "
+                      "from these rows",
+                      dir, (long long)graph->n, (long long)n);
+        goto done;
+    }
+    *out = graph;
+    graph = NULL;
+done:
+    wn_graph_free(graph);
+    return st;
+}
+
 /* ---- the others ------------------------------------------------------------------------------------- */
 
 static wn_status check_shape(wn_ctx *ctx, const char *path, const wn_pool *pool, int64_t rows,

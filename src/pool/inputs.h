@@ -15,7 +15,7 @@
 /* A clustering of n rows. Of the output of curate the clusters, laid out over the whole pool: rows that it
  * dropped have the label -1. */
 wn_status wni_run_tree(const wni_run *run, const char *name, int64_t n, wn_tree **out);
-/* A graph over n rows. */
+/* A graph over n rows (-1 = however many there are). */
 wn_status wni_run_graph(const wni_run *run, const char *name, int64_t n, wn_graph **out);
 /* Vector files, checked strictly; `rows` and `dim` (-1 = any) are what they must have. Metric and dtype
  * options are those of the run, a matrix (`plain`) is read as it is: numbers, not directions. */

@@ -227,6 +227,7 @@ static void close_inputs(wn_ctx *ctx, opened *o)
     wn_labels_free(o->groups);
     wn_labels_free(o->labels);
     wn_labels_free(o->target_labels);
+    wn_graph_free(o->graph);
     wn_pool_free(o->target);
     wn_pool_free(o->losses);
     wn_pool_free(o->scorers);
@@ -257,6 +258,7 @@ static wn_status open_inputs(wni_run *run, opened *o)
     WNI_TRY(wni_run_labels(run, "groups", rows_so_far(o), &o->groups));
     WNI_TRY(wni_run_labels(run, "labels", rows_so_far(o), &o->labels));
     WNI_TRY(wni_run_pool(run, "scorers", rows_so_far(o), -1, 1, &o->scorers));
+    WNI_TRY(wni_run_graph(run, "graph", rows_so_far(o), &o->graph));
     if (run->input(run, "tree")) {
         if (rows_so_far(o) < 0)
             return wni_fail(run->ctx, WN_E_USAGE,
