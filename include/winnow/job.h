@@ -6,7 +6,9 @@
 #ifndef WINNOW_JOB_H
 #define WINNOW_JOB_H
 
+#include "winnow/folder.h"
 #include "winnow/method.h"
+#include "winnow/pool.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -29,6 +31,14 @@ WN_API wn_status wn_job_set(wn_job *job, const char *name, const char *value);
 /* Adds a path to the input `name` ("pool", "tree", ...); order counts, patterns are expanded. */
 WN_API wn_status wn_job_input(wn_job *job, const char *name, const char *path);
 WN_API wn_status wn_job_output(wn_job *job, const char *path);
+
+/* The same from and to memory; nothing is copied on the way in. Pool and folders must outlive the job; a pool
+ * brings its own metric. Text inputs are files always, and a run on them needs an output folder on disk. The
+ * manifest of such a run says what the inputs were, but cannot be replayed. Items of an output folder that
+ * is there already stay. */
+WN_API wn_status wn_job_input_pool(wn_job *job, const char *name, const wn_pool *pool);
+WN_API wn_status wn_job_input_folder(wn_job *job, const char *name, wn_folder *folder);
+WN_API wn_status wn_job_output_folder(wn_job *job, wn_folder *folder);
 
 /* Words for the manifest's "command" field; optional. */
 WN_API wn_status wn_job_command(wn_job *job, int32_t argc, const char *const *argv);

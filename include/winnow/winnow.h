@@ -13,6 +13,7 @@
 #include "winnow/cluster.h"
 #include "winnow/curate.h"
 #include "winnow/dedup.h"
+#include "winnow/folder.h"
 #include "winnow/graph.h"
 #include "winnow/labels.h"
 #include "winnow/score.h"

@@ -178,7 +178,7 @@ static wn_status plain_path(wn_ctx *ctx, const char *path, char **plain)
 {
     const char *member;
 
-    if (!wni_path_exists(path)) return wni_member_split(ctx, path, plain, &member);
+    if (!wni_path_exists(ctx, path)) return wni_member_split(ctx, path, plain, &member);
     return (*plain = wni_strdup(ctx, path)) ? WN_OK : WN_E_NOMEM;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "io/memfolder.h"
 #include "io/npy_header.h"
 #include "io/outdir.h"
 
@@ -36,6 +37,35 @@ static bool descr_in(const char *descr, const char *accepted)
     return false;
 }
 
+static wn_status wrong_type(wn_ctx *ctx, const char *path, const char *found, int found_dims,
+                            const char *more, const char *descrs, int dims)
+{
+    return wni_fail(ctx, WN_E_DATA, "%s: found %s of %d dimensions%s, expected %s of %d", path,
+                    found, found_dims, more, descrs, dims);
+}
+
+/* A copy of an item of a folder in memory. */
+static wn_status load_memory(wn_ctx *ctx, const wn_folder *folder, const char *path,
+                             const char *name, const char *descrs, int dims, int64_t *shape,
+                             char *descr, void **data)
+{
+    const wn_folder_item *item = wn_folder_find(folder, name);
+    wn_status st;
+
+    if (!item) return wni_fail(ctx, WN_E_DATA, "%s: there is no such array", path);
+    if (!item->descr || !descr_in(item->descr, descrs) || item->dims != dims)
+        return wrong_type(ctx, path, item->descr ? item->descr : "text", item->dims, "", descrs,
+                          dims);
+    if (descr) snprintf(descr, WNI_DESCR_BYTES, "%.31s", item->descr);
+    for (int i = 0; i < dims; i++)
+        shape[i] = item->shape[i];
+    WNI_TRY(wni_budget_need(ctx, item->bytes, path));
+    if (!(*data = wni_alloc(ctx, item->bytes, 1))) return WN_E_NOMEM;
+    if (item->bytes) memcpy(*data, item->data, (size_t)item->bytes);
+done:
+    return st;
+}
+
 wn_status wni_npy_load(wn_ctx *ctx, const char *path, const char *descrs, int dims, int64_t *shape,
                        void **data)
 {
@@ -45,6 +75,8 @@ wn_status wni_npy_load(wn_ctx *ctx, const char *path, const char *descrs, int di
 wn_status wni_npy_load_typed(wn_ctx *ctx, const char *path, const char *descrs, int dims,
                              int64_t *shape, char descr[WNI_DESCR_BYTES], void **data)
 {
+    const char *name;
+    const wn_folder *folder = wni_memfolder_of(ctx, path, &name);
     char *head = NULL;
     wni_npy_header h;
     struct stat info;
@@ -54,6 +86,7 @@ wn_status wni_npy_load_typed(wn_ctx *ctx, const char *path, const char *descrs, 
     size_t got;
 
     *data = NULL;
+    if (folder) return load_memory(ctx, folder, path, name, descrs, dims, shape, descr, data);
     if (!(f = fopen(path, "rb")))
         return wni_fail(ctx, errno == ENOENT || errno == ENOTDIR ? WN_E_DATA : WN_E_IO,
                         "%s: cannot open: %s", path, strerror(errno));
@@ -61,8 +94,8 @@ wn_status wni_npy_load_typed(wn_ctx *ctx, const char *path, const char *descrs, 
     got = fread(head, 1, WNI_NPY_HEAD, f);
     WNI_TRY(wni_npy_header_parse(ctx, path, head, got, &h));
     if (!descr_in(h.descr, descrs) || h.dims != dims || h.fortran_order) {
-        st = wni_fail(ctx, WN_E_DATA, "%s: found %s of %d dimensions%s, expected %s of %d", path,
-                      h.descr, h.dims, h.fortran_order ? " in Fortran order" : "", descrs, dims);
+        st = wrong_type(ctx, path, h.descr, h.dims, h.fortran_order ? " in Fortran order" : "",
+                        descrs, dims);
         goto done;
     }
     if (descr) snprintf(descr, WNI_DESCR_BYTES, "%.31s", h.descr);
@@ -94,5 +127,38 @@ wn_status wni_npy_load_typed(wn_ctx *ctx, const char *path, const char *descrs, 
 done:
     fclose(f);
     wni_free(ctx, head);
+    return st;
+}
+
+wn_status wni_text_load(wn_ctx *ctx, const char *path, char **text)
+{
+    const char *name;
+    const wn_folder *folder = wni_memfolder_of(ctx, path, &name);
+    struct stat info;
+    wn_status st = WN_OK;
+    FILE *f = NULL;
+
+    *text = NULL;
+    if (folder) {
+        const wn_folder_item *item = wn_folder_find(folder, name);
+        if (!item || item->descr)
+            return wni_fail(ctx, WN_E_DATA, "%s: there is no such text", path);
+        return (*text = wni_strdup(ctx, item->data)) ? WN_OK : WN_E_NOMEM;
+    }
+    if (!(f = fopen(path, "rb")) || fstat(fileno(f), &info)) {
+        st = wni_fail(ctx, errno == ENOENT || errno == ENOTDIR ? WN_E_DATA : WN_E_IO,
+                      "%s: cannot open: %s", path, strerror(errno));
+        goto done;
+    }
+    WNI_TRY(wni_budget_need(ctx, info.st_size, path));
+    WNI_NEW0(ctx, *text, info.st_size + 1);
+    if (info.st_size && fread(*text, (size_t)info.st_size, 1, f) != 1)
+        st = wni_fail(ctx, WN_E_IO, "%s: cannot read: %s", path, strerror(errno));
+done:
+    if (f) fclose(f);
+    if (st != WN_OK) {
+        wni_free(ctx, *text);
+        *text = NULL;
+    }
     return st;
 }

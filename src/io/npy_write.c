@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "io/memfolder.h"
 #include "io/outdir.h"
 
 #define HEADER_MAX 512
@@ -16,6 +17,11 @@ struct wni_npy_writer {
     FILE *f;
     size_t row_bytes;
     int64_t rows, written;
+
+    /* Of an output in memory, which has no file. */
+    wn_folder *folder;
+    char *data, name[128], descr[16];
+    int64_t d;
 };
 
 /* Header bytes into buf; returns their number, a multiple of 64, or 0 when it does not fit. */
@@ -75,10 +81,18 @@ wn_status wni_out_npy(wni_out *out, const char *name, const char *descr, size_t 
     wn_ctx *ctx = wni_out_ctx(out);
     wni_npy_writer w = {0};
     size_t count = 1;
-    wn_status st = begin(out, ctx, name, descr, shape, dims, &w);
+    wn_status st;
 
     for (int i = 0; i < dims; i++)
         count *= (size_t)shape[i];
+    if (wni_out_folder(out)) {
+        void *copy = wni_alloc(ctx, (int64_t)count, item);
+        if (!copy) return WN_E_NOMEM;
+        if (count) memcpy(copy, data, count * item);
+        return wni_memfolder_give(wni_out_folder(out), name ? name : "data", descr, dims, shape,
+                                  copy, (int64_t)(count * item));
+    }
+    st = begin(out, ctx, name, descr, shape, dims, &w);
     if (st == WN_OK && count && fwrite(data, item, count, w.f) != count)
         st = write_fail(ctx, w.path);
     return end(&w, st);
@@ -96,6 +110,19 @@ wn_status wni_npy_writer_new(wni_out *out, const char *name, const char *descr, 
     if (!w) return WN_E_NOMEM;
     w->row_bytes = (size_t)d * item;
     w->rows = n;
+    if ((w->folder = wni_out_folder(out))) {
+        snprintf(w->name, sizeof w->name, "%s", name ? name : "data");
+        snprintf(w->descr, sizeof w->descr, "%s", descr);
+        w->d = d;
+        w->ctx = ctx;
+        w->path = w->name;
+        if (!(w->data = wni_alloc(ctx, n, w->row_bytes))) {
+            wni_free(ctx, w);
+            return WN_E_NOMEM;
+        }
+        *writer = w;
+        return WN_OK;
+    }
     st = begin(out, ctx, name, descr, shape, 2, w);
     if (st != WN_OK) {
         (void)end(w, st);
@@ -111,6 +138,12 @@ wn_status wni_npy_writer_add(wni_npy_writer *w, int64_t rows, const void *data)
     if (rows > w->rows - w->written)
         return wni_fail(w->ctx, WN_E_INTERNAL, "%s: more rows than the %lld announced", w->path,
                         (long long)w->rows);
+    if (w->folder) {
+        if (rows)
+            memcpy(w->data + (size_t)w->written * w->row_bytes, data, (size_t)rows * w->row_bytes);
+        w->written += rows;
+        return WN_OK;
+    }
     w->written += rows;
     if (rows && fwrite(data, w->row_bytes, (size_t)rows, w->f) != (size_t)rows)
         return write_fail(w->ctx, w->path);
@@ -127,6 +160,15 @@ wn_status wni_npy_writer_end(wni_npy_writer *w, int keep)
     if (keep && w->written != w->rows)
         st = wni_fail(ctx, WN_E_INTERNAL, "%s: %lld of %lld rows came", w->path,
                       (long long)w->written, (long long)w->rows);
+    if (w->folder) {
+        if (keep && st == WN_OK)
+            st = wni_memfolder_give(w->folder, w->name, w->descr, 2, (int64_t[]){w->rows, w->d},
+                                    w->data, w->rows * (int64_t)w->row_bytes);
+        else
+            wni_free(ctx, w->data);
+        wni_free(ctx, w);
+        return st;
+    }
     if (keep)
         st = end(w, st);
     else if (w->f)

@@ -15,6 +15,7 @@
 #include <jansson.h>
 
 #include "base/os.h"
+#include "io/memfolder.h"
 #include "io/outdir.h"
 
 #define DATA_NAME     "data"
@@ -31,7 +32,9 @@ struct wni_out {
     char *tmp;  /* folder beside it */
     int is_file, force;
     bool orphan; /* of a file: the manifest of a run that was killed before the file was in place */
-    path_node *paths; /* every string that wni_out_path gave out */
+    path_node *paths;  /* every string that wni_out_path gave out */
+    wn_folder *folder; /* in memory; then there is no tmp */
+    int32_t items;     /* that it held before */
 };
 
 static wn_status io_fail(wn_ctx *ctx, const char *what, const char *path)
@@ -147,8 +150,25 @@ static wn_status must_be_free(wn_ctx *ctx, const char *path)
                     path);
 }
 
+static wn_status begin_memory(wn_ctx *ctx, wn_folder *folder, int is_file, wni_out **result)
+{
+    wni_out *out;
+    wn_status st = WN_OK;
+
+    WNI_NEW0(ctx, out, 1);
+    out->ctx = ctx;
+    out->is_file = is_file;
+    out->folder = folder;
+    out->items = wn_folder_count(folder);
+    *result = out;
+done:
+    return st;
+}
+
 wn_status wni_out_begin(wn_ctx *ctx, const char *path, int is_file, int force, wni_out **result)
 {
+    const char *inside;
+    wn_folder *folder = wni_memfolder_of(ctx, path, &inside);
     wni_out *out = NULL;
     char *parent = NULL, *companion = NULL, *slash;
     struct stat info;
@@ -157,6 +177,7 @@ wn_status wni_out_begin(wn_ctx *ctx, const char *path, int is_file, int force, w
 
     *result = NULL;
     if (!*path) return wni_fail(ctx, WN_E_USAGE, "the output has no name; give -o NAME");
+    if (folder) return begin_memory(ctx, folder, is_file, result);
     WNI_NEW0(ctx, out, 1);
     out->ctx = ctx;
     out->is_file = is_file;
@@ -218,12 +239,22 @@ wn_ctx *wni_out_ctx(const wni_out *out)
     return out->ctx;
 }
 
+struct wn_folder *wni_out_folder(const wni_out *out)
+{
+    return out->folder;
+}
+
 wn_status wni_out_path(wni_out *out, const char *name, const char **path)
 {
     wn_ctx *ctx = out->ctx;
-    path_node *node = wni_calloc(ctx, 1, sizeof *node);
     const char *last = name ? name : DATA_NAME;
+    path_node *node;
 
+    if (out->folder)
+        return wni_fail(
+            ctx, WN_E_USAGE,
+            "%s is a file, which an output in memory cannot hold; give an output folder", last);
+    node = wni_calloc(ctx, 1, sizeof *node);
     if (!node) return WN_E_NOMEM;
     node->path = wni_format(ctx, "%s/%s", out->tmp, last);
     if (!node->path) {
@@ -246,10 +277,15 @@ wn_status wni_out_text(wni_out *out, const char *name, const char *text)
 {
     size_t length = strlen(text);
     const char *path;
-    wn_status st = wni_out_path(out, name, &path);
+    wn_status st;
     FILE *f;
 
-    if (st != WN_OK) return st;
+    if (out->folder) {
+        char *copy = wni_strdup(out->ctx, text);
+        if (!copy) return WN_E_NOMEM;
+        return wni_memfolder_give(out->folder, name, NULL, 0, NULL, copy, (int64_t)length);
+    }
+    if ((st = wni_out_path(out, name, &path)) != WN_OK) return st;
     f = fopen(path, "wb");
     if (!f) return io_fail(out->ctx, "create it", path);
     if (fwrite(text, 1, length, f) != length) st = io_fail(out->ctx, "write to it", path);
@@ -260,8 +296,13 @@ wn_status wni_out_text(wni_out *out, const char *name, const char *text)
 wn_status wni_out_remove(wni_out *out, const char *name)
 {
     const char *path;
-    wn_status st = wni_out_path(out, name, &path);
+    wn_status st;
 
+    if (out->folder) {
+        wni_memfolder_remove(out->folder, name);
+        return WN_OK;
+    }
+    st = wni_out_path(out, name, &path);
     if (st == WN_OK && unlink(path)) st = io_fail(out->ctx, "remove it", path);
     return st;
 }
@@ -348,6 +389,10 @@ wn_status wni_out_commit(wni_out *out)
     struct stat info;
     wn_status st;
 
+    if (out->folder) {
+        out_free(out);
+        return WN_OK;
+    }
     WNI_TRY(walk(ctx, out->tmp, sync_one));
     if (out->is_file)
         WNI_TRY(commit_files(out));
@@ -377,6 +422,11 @@ void wni_out_abort(wni_out *out)
 
     if (!out) return;
     ctx = out->ctx;
+    if (out->folder) {
+        wni_memfolder_cut(out->folder, out->items);
+        out_free(out);
+        return;
+    }
     memcpy(kept, ctx->error,
            sizeof kept); /* the reason for aborting is the news, not what follows */
     (void)walk(ctx, out->tmp, remove_one);

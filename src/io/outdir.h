@@ -13,13 +13,17 @@
 typedef struct wni_out wni_out;
 
 /* Starts an output folder (or, with is_file, a single file). WN_E_DATA when `path` exists and `force` is
- * 0, or when its parent is not a folder. Nothing is visible under `path` before wni_out_commit. */
+ * 0, or when its parent is not a folder. Nothing is visible under `path` before wni_out_commit. With the
+ * path of a folder in memory everything is gathered there under its name, a single file as "data". */
 wn_status wni_out_begin(wn_ctx *ctx, const char *path, int is_file, int force, wni_out **out);
 
 wn_ctx *wni_out_ctx(const wni_out *out);
+/* The folder in memory that is written to; NULL = files. */
+struct wn_folder *wni_out_folder(const wni_out *out);
 
 /* Path of a file inside the temporary folder ("level2/labels.npy": folders are made); for an output that
- * is a file, name NULL gives the file itself and a name gives a companion `path.name`. Belongs to out. */
+ * is a file, name NULL gives the file itself and a name gives a companion `path.name`. Belongs to out.
+ * WN_E_USAGE when the output is a folder in memory, which has no files. */
 wn_status wni_out_path(wni_out *out, const char *name, const char **path);
 
 /* Writes an array of `dims` dimensions in C order as .npy; descr is numpy's ("<i8", "<f4", or a list
@@ -84,7 +88,10 @@ wn_status wni_paths_expand(wn_ctx *ctx, const char *const *patterns, int32_t n, 
                            int32_t *count);
 void wni_paths_free(wn_ctx *ctx, char **paths);
 
-/* Nonzero when there is a file or folder of this name. */
-int wni_path_exists(const char *path);
+/* Nonzero when there is a file or folder of this name, on disk or in memory. */
+int wni_path_exists(wn_ctx *ctx, const char *path);
+
+/* The whole of a small text file; *text belongs to the caller (wni_free). */
+wn_status wni_text_load(wn_ctx *ctx, const char *path, char **text);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "io/memfolder.h"
 #include "io/outdir.h"
 #include "io/vecfile.h"
 
@@ -87,9 +88,12 @@ void wni_paths_free(wn_ctx *ctx, char **paths)
     wni_free(ctx, paths);
 }
 
-int wni_path_exists(const char *path)
+int wni_path_exists(wn_ctx *ctx, const char *path)
 {
+    const char *name;
+    const wn_folder *folder = wni_memfolder_of(ctx, path, &name);
     struct stat info;
 
+    if (folder) return !*name || wn_folder_find(folder, name) != NULL;
     return stat(path, &info) == 0;
 }

@@ -223,7 +223,7 @@ wn_status wni_column_read(wn_ctx *ctx, const char *path, const char *file, int64
 
     if (!inside) return WN_E_NOMEM;
     WNI_TRY(wni_member_split(ctx, path, &plain, &member));
-    if (wni_path_exists(inside))
+    if (wni_path_exists(ctx, inside))
         st = read_npy(ctx, inside, n, words, to, self);
     else if (wni_text_form_of(plain) != WNI_FORM_NONE && member)
         st = read_table(ctx, path, plain, member, n, words, to, self);

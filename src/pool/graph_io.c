@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/ctx_impl.h"
-#include "io/infile.h"
 #include "pool/graph_io.h"
 
 #define NAME_MAX_BYTES 4096
@@ -85,21 +84,20 @@ static wn_status load_array(wn_ctx *ctx, const char *dir, const char *name, cons
 
 static wn_status load_metric(wn_ctx *ctx, const char *dir, wn_metric *metric)
 {
-    char path[NAME_MAX_BYTES], word[32] = "";
-    wn_status st = path_in(ctx, dir, "metric.txt", path, sizeof path);
-    wni_infile file;
+    char path[NAME_MAX_BYTES], *word = NULL;
+    wn_status st;
     int code;
 
-    if (st == WN_OK) st = wni_infile_open(ctx, path, &file);
-    if (st != WN_OK) return st;
-    st = wni_infile_read(ctx, &file, 0, wni_min(file.bytes, (int64_t)sizeof word - 1), word);
-    wni_infile_close(ctx, &file);
-    if (st != WN_OK) return st;
+    WNI_TRY(path_in(ctx, dir, "metric.txt", path, sizeof path));
+    WNI_TRY(wni_text_load(ctx, path, &word));
     word[strcspn(word, " \t\r\n")] = 0;
     if ((code = wn_metric_from_name(word)) < 0)
-        return wni_fail(ctx, WN_E_DATA, "%s: found '%s', expected l2 or cosine", path, word);
-    *metric = (wn_metric)code;
-    return WN_OK;
+        st = wni_fail(ctx, WN_E_DATA, "%s: found '%.32s', expected l2 or cosine", path, word);
+    else
+        *metric = (wn_metric)code;
+done:
+    wni_free(ctx, word);
+    return st;
 }
 
 static wn_status check_ends(wn_ctx *ctx, const char *dir, const wn_graph *g)

@@ -16,7 +16,8 @@ static char *tree_folder(wn_ctx *ctx, const char *dir)
 
     if (labels && inside)
         folder = wni_format(ctx, "%s",
-                            wni_path_exists(labels) || !wni_path_exists(inside) ? dir : inside);
+                            wni_path_exists(ctx, labels) || !wni_path_exists(ctx, inside) ? dir
+                                                                                          : inside);
     wni_free(ctx, labels);
     wni_free(ctx, inside);
     return folder;
@@ -35,7 +36,7 @@ static wn_status spread_labels(wn_ctx *ctx, const char *folder, int64_t n, wn_tr
     wn_status st = WN_OK;
 
     if (!path) return WN_E_NOMEM;
-    if (!wni_path_exists(path)) goto done;
+    if (!wni_path_exists(ctx, path)) goto done;
     WNI_TRY(wni_npy_load(ctx, path, "<i8", 1, &m, &data));
     rows = data;
     if (m != fine->n) {
@@ -147,7 +148,14 @@ wn_status wni_run_pool(const wni_run *run, const char *name, int64_t rows, int64
     if (!path) return WN_OK;
     wn_pool_options_init(&options);
     if (metric && !plain) options.metric = wn_metric_from_name(metric);
-    WNI_TRY(wn_pool_open(run->ctx, &path, 1, &options, &pool));
+    if (run->pool_input(run, name))
+        WNI_TRY(wn_pool_with_metric(run->ctx, run->pool_input(run, name),
+                                    (wn_metric)(metric || !run->pool || plain
+                                                    ? options.metric
+                                                    : (int32_t)wn_pool_metric(run->pool)),
+                                    &pool));
+    else
+        WNI_TRY(wn_pool_open(run->ctx, &path, 1, &options, &pool));
     WNI_TRY(check_shape(run->ctx, path, pool, rows, dim));
     if (!run->plan) WNI_TRY(wn_pool_check(run->ctx, pool, 1, NULL));
     *out = pool;

@@ -165,7 +165,7 @@ wn_status wn_tree_load(wn_ctx *ctx, const char *dir, wn_tree **out)
             goto done;
         }
         snprintf(labels, sizeof labels, "%s/labels.npy", folder);
-        if (t > 0 && !wni_path_exists(labels)) break;
+        if (t > 0 && !wni_path_exists(ctx, labels)) break;
         if (t == WN_TREE_LEVELS) {
             st = wni_fail(ctx, WN_E_DATA, "%s: a tree has at most %d levels", dir, WN_TREE_LEVELS);
             goto done;

@@ -7,6 +7,7 @@
 
 #include "base/os.h"
 #include "base/param.h"
+#include "io/memfolder.h"
 #include "registry/job_impl.h"
 #include "registry/record.h"
 
@@ -159,7 +160,7 @@ static const wn_family_input *find_input(const wn_family *family, const char *na
     return NULL;
 }
 
-wn_status wn_job_input(wn_job *job, const char *name, const char *path)
+static wn_status add_input(wn_job *job, const char *name, const char *path, const wn_pool *pool)
 {
     wn_ctx *ctx = job->ctx;
     wni_job_path *at;
@@ -181,6 +182,7 @@ wn_status wn_job_input(wn_job *job, const char *name, const char *path)
     at = &job->input[job->n_input];
     at->bytes = -1;
     at->hash = 0;
+    at->pool = pool;
     at->name = wni_strdup(ctx, name);
     at->path = wni_strdup(ctx, path);
     if (!at->name || !at->path) {
@@ -190,6 +192,30 @@ wn_status wn_job_input(wn_job *job, const char *name, const char *path)
     }
     job->n_input++;
     return WN_OK;
+}
+
+wn_status wn_job_input(wn_job *job, const char *name, const char *path)
+{
+    return add_input(job, name, path, NULL);
+}
+
+wn_status wn_job_input_pool(wn_job *job, const char *name, const wn_pool *pool)
+{
+    return add_input(job, name, "an array in memory", pool);
+}
+
+wn_status wn_job_input_folder(wn_job *job, const char *name, wn_folder *folder)
+{
+    char path[WNI_MEMFOLDER_PATH_BYTES];
+
+    return add_input(job, name, wni_memfolder_path(folder, path), NULL);
+}
+
+wn_status wn_job_output_folder(wn_job *job, wn_folder *folder)
+{
+    char path[WNI_MEMFOLDER_PATH_BYTES];
+
+    return wn_job_output(job, wni_memfolder_path(folder, path));
 }
 
 wn_status wn_job_output(wn_job *job, const char *path)
@@ -239,6 +265,15 @@ static const char *run_input(const wni_run *run, const char *name)
 
     for (int32_t i = 0; i < job->n_input; i++)
         if (strcmp(job->input[i].name, name) == 0) return job->input[i].path;
+    return NULL;
+}
+
+static const wn_pool *run_pool_input(const wni_run *run, const char *name)
+{
+    const wn_job *job = job_of(run);
+
+    for (int32_t i = 0; i < job->n_input; i++)
+        if (strcmp(job->input[i].name, name) == 0) return job->input[i].pool;
     return NULL;
 }
 
@@ -316,6 +351,21 @@ static const char *pool_kind(const wn_job *job, char *buf, size_t bytes)
     return buf;
 }
 
+/* A pool in memory under the metric that was asked for, else its own. */
+static wn_status open_array(wn_job *job, wni_run *run)
+{
+    const wn_pool *pool = run_pool_input(run, "pool");
+    const char *metric = job->option[WNI_OPT_METRIC];
+    char kind[64];
+
+    if (!strstr(pool_kind(job, kind, sizeof kind), "pool"))
+        return wni_fail(job->ctx, WN_E_USAGE, "%s %s does not read vectors", job->family->name,
+                        job->method->name);
+    return wn_pool_with_metric(
+        job->ctx, pool, metric ? (wn_metric)wn_metric_from_name(metric) : wn_pool_metric(pool),
+        &run->pool);
+}
+
 static wn_status open_vectors(wn_job *job, wni_run *run)
 {
     wn_pool_options opt;
@@ -372,6 +422,7 @@ static wn_status open_pool(wn_job *job, wni_run *run)
     char kind[64];
     int32_t texts = 0;
 
+    if (run_pool_input(run, "pool")) return open_array(job, run);
     pool_kind(job, kind, sizeof kind);
     if (!kind[0] || strcmp(kind, "files") == 0 || run->n_pool_paths == 0) return WN_OK;
     for (int32_t i = 0; i < run->n_pool_paths; i++)
@@ -394,6 +445,14 @@ static wn_status open_pool(wn_job *job, wni_run *run)
     return texts ? open_text(job, run) : open_vectors(job, run);
 }
 
+/* Is the positional input a pool in memory, which has no paths? */
+static bool is_array(const wn_job *job)
+{
+    for (int32_t i = 0; i < job->n_input; i++)
+        if (strcmp(job->input[i].name, "pool") == 0 && job->input[i].pool) return true;
+    return false;
+}
+
 static wn_status expand_inputs(wn_job *job, char ***paths, int32_t *count)
 {
     const char **given = NULL;
@@ -402,7 +461,7 @@ static wn_status expand_inputs(wn_job *job, char ***paths, int32_t *count)
 
     *paths = NULL;
     *count = 0;
-    if (times_given(job, "pool") == 0) return WN_OK;
+    if (times_given(job, "pool") == 0 || is_array(job)) return WN_OK;
     WNI_NEW(job->ctx, given, job->n_input + 1);
     for (int32_t i = 0; i < job->n_input; i++)
         if (strcmp(job->input[i].name, "pool") == 0) given[n++] = job->input[i].path;
@@ -453,7 +512,9 @@ static wn_status stamp_inputs(const wn_job *job, const wni_run *run, uint64_t *s
         uint64_t now;
 
         /* Pool inputs may be patterns; what they stand for comes first. */
-        if (i >= run->n_pool_paths && strcmp(in->name, "pool") == 0) continue;
+        if (i >= run->n_pool_paths &&
+            (strcmp(in->name, "pool") == 0 || in->pool || wni_is_memory_path(in->path)))
+            continue;
         WNI_TRY(wni_input_stamp(job->ctx, path, &now));
         if (!compare)
             stamp[i] = now;
@@ -475,7 +536,7 @@ static wn_status finish(wn_job *job, wni_run *run, uint64_t *stamp, int64_t begi
 
     WNI_TRY(wni_manifest_make(job, run, seconds, wni_os_cpu_sec() - begin_cpu, &manifest));
     WNI_TRY(stamp_inputs(job, run, stamp, true)); /* after the hashes, which read them last */
-    WNI_TRY(wni_manifest_outputs(job, run, manifest));
+    if (!wni_out_folder(run->out)) WNI_TRY(wni_manifest_outputs(job, run, manifest));
     text = json_dumps(manifest, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
     if (!text) {
         st = wni_nomem(job->ctx, 1);
@@ -502,6 +563,7 @@ static wn_status run_job(wn_job *job, int plan, wn_estimate *estimate)
 
     run.plan = plan;
     run.input = run_input;
+    run.pool_input = run_pool_input;
     run.option = run_option;
     run.output = job->output;
     WNI_TRY(wn_params_check(ctx, job->method, job->params));

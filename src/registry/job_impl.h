@@ -31,6 +31,7 @@ typedef struct wni_job_path {
     char *path;
     int64_t bytes; /* expected size and hash, from a manifest; -1 = not known */
     uint64_t hash;
+    const wn_pool *pool; /* in memory: path is for messages; else NULL */
 } wni_job_path;
 
 struct wn_job {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/os.h"
+#include "io/memfolder.h"
 #include "registry/job_impl.h"
 
 /* ---- values --------------------------------------------------------------------------------------- */
@@ -101,6 +102,21 @@ wn_status wni_manifest_check_words(const wn_job *job)
     return st;
 }
 
+/* What was in memory has no bytes that a replay could find again; its shape is said. */
+static wn_status add_memory(const wni_job_path *in, json_t *inputs)
+{
+    json_t *input = json_pack("{s:s, s:b}", "name", in->name, "memory", 1);
+
+    if (in->pool) {
+        json_object_set_new(input, "rows", json_integer(wn_pool_rows(in->pool)));
+        json_object_set_new(input, "dim", json_integer(wn_pool_dim(in->pool)));
+        json_object_set_new(input, "dtype", json_string(wn_dtype_name(wn_pool_dtype(in->pool))));
+        json_object_set_new(input, "metric", json_string(wn_metric_name(wn_pool_metric(in->pool))));
+    }
+    json_array_append_new(inputs, input);
+    return WN_OK;
+}
+
 static wn_status add_input(wn_ctx *ctx, json_t *inputs, const char *name, const char *path,
                            const char *cwd)
 {
@@ -135,7 +151,9 @@ wn_status wni_manifest_make(wn_job *job, const wni_run *run, double seconds, dou
     for (int32_t i = 0; i < run->n_pool_paths; i++)
         WNI_TRY(add_input(ctx, inputs, "pool", run->pool_paths[i], cwd));
     for (int32_t i = 0; i < job->n_input; i++)
-        if (strcmp(job->input[i].name, "pool") != 0)
+        if (job->input[i].pool || wni_is_memory_path(job->input[i].path))
+            WNI_TRY(add_memory(&job->input[i], inputs));
+        else if (strcmp(job->input[i].name, "pool") != 0)
             WNI_TRY(add_input(ctx, inputs, job->input[i].name, job->input[i].path, cwd));
 
     json_object_set_new(m, "winnow", json_string(wn_version()));
@@ -265,11 +283,15 @@ static wn_status read_inputs(wn_job *job, const json_t *inputs)
         wni_job_path *at;
         wn_status st;
 
+        if (json_is_true(json_object_get(input, "memory")))
+            return wni_fail(job->ctx, WN_E_DATA,
+                            "the run read its input '%s' from memory: it cannot be replayed",
+                            name ? name : "");
         if (!name || !path || !hash)
             return wni_fail(job->ctx, WN_E_DATA,
                             "the manifest's input %zu has no name, path or xxh3", i);
         /* As given from here, else where it was when the run was made. */
-        if (absolute && !wni_path_exists(path)) path = absolute;
+        if (absolute && !wni_path_exists(job->ctx, path)) path = absolute;
         if ((st = wn_job_input(job, name, path)) != WN_OK) return st;
         at = &job->input[job->n_input - 1];
         at->bytes = json_integer_value(json_object_get(input, "bytes"));
@@ -307,7 +329,8 @@ wn_status wn_job_load(wn_ctx *ctx, const char *path, wn_job **out)
     wn_status st = WN_OK;
 
     *out = NULL;
-    if (!wni_path_exists(path)) return wni_fail(ctx, WN_E_DATA, "%s: there is no such file", path);
+    if (!wni_path_exists(ctx, path))
+        return wni_fail(ctx, WN_E_DATA, "%s: there is no such file", path);
     m = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
     if (!m)
         return wni_fail(ctx, WN_E_DATA, "%s: line %d: not JSON: %s", path, error.line, error.text);

@@ -44,9 +44,9 @@ static wn_status open_manifest(why_folder *f)
     wn_status st = WN_OK;
 
     if (!path) return WN_E_NOMEM;
-    if (!wni_path_exists(f->dir)) {
+    if (!wni_path_exists(f->ctx, f->dir)) {
         st = wni_fail(f->ctx, WN_E_DATA, "%s: there is no such folder", f->dir);
-    } else if (!wni_path_exists(path)) {
+    } else if (!wni_path_exists(f->ctx, path)) {
         st = wni_fail(f->ctx, WN_E_DATA,
                       "%s: no manifest.json in it; give the folder that curate, select or dedup "
                       "wrote with -o",
@@ -66,7 +66,7 @@ static wn_status open_why(why_folder *f)
     wn_status st = WN_OK;
 
     if (!path) return WN_E_NOMEM;
-    if (!wni_path_exists(path)) {
+    if (!wni_path_exists(f->ctx, path)) {
         st = wni_fail(f->ctx, WN_E_DATA,
                       "%s: an output of %s, which keeps no reasons; give one of curate, select or "
                       "dedup",
@@ -98,7 +98,7 @@ static wn_status open_table(why_folder *f)
 
     f->id = f->text = -1;
     if (!path) return WN_E_NOMEM;
-    if (!wni_path_exists(path)) goto done;
+    if (!wni_path_exists(f->ctx, path)) goto done;
     WNI_TRY(wn_table_open(f->ctx, path, &f->table));
     if (wn_table_rows(f->table) != f->n) {
         st = wni_fail(f->ctx, WN_E_DATA, "%s: found %lld rows, why.npy has %lld", path,
@@ -218,9 +218,6 @@ static void say_rule(why_folder *f, const wn_why *why)
         break;
     case WN_WHY_NO_CLUSTER:
         wni_str_add(&f->out, ": dropped, in no cluster: the tree was made without it");
-        break;
-    case WN_WHY_ABSENT:
-        wni_str_add(&f->out, ": not there: never inserted, or deleted again");
         break;
     default:
         wni_str_add(&f->out, ": dropped, over quota: its cluster's share of the selection went to "
