@@ -91,7 +91,21 @@ typedef struct wn_select_ops {
 WN_API wn_status wn_select_run(wn_ctx *ctx, const wn_method *method, const wn_select_input *in,
                                const void *params, wn_selection **out);
 
-typedef enum wn_pick { WN_PICK_RANDOM = 0, WN_PICK_CLOSEST, WN_PICK_FARTHEST } wn_pick;
+/* Which rows of a group. Methods that offer fewer offer the first ones. */
+typedef enum wn_pick {
+    WN_PICK_RANDOM = 0,
+    WN_PICK_CLOSEST, /* to the group's centre */
+    WN_PICK_FARTHEST,
+    WN_PICK_TOP, /* highest score */
+    WN_PICK_BOTTOM,
+    WN_PICK_BAND,      /* at random between two quantiles of the group's scores */
+    WN_PICK_THRESHOLD, /* at random of what reaches a score */
+    WN_PICK_K_CENTER,  /* each time the row farthest from those taken: gonzalez1985 */
+    WN_PICK_HERDING,   /* the mean of those taken follows the group's: welling2009 chen2010 */
+    WN_PICK_FACILITY_LOCATION, /* those that stand best for all, on the graph */
+    WN_PICK_GRAPH_CUT,         /* those like all and unlike each other, on the graph */
+    WN_PICK_COUNT
+} wn_pick;
 
 #define WN_SELECT_BALANCED_PARAMS(P)                                       \
     P(i64, size, 10000, 1, WN_ROWS_MAX, "rows to select")                  \

@@ -126,3 +126,26 @@ wn_status wni_keyed_sort_long(wn_ctx *ctx, wni_keyed *v, int64_t n)
 done:
     return st;
 }
+
+wn_status wni_keyed_first(wn_ctx *ctx, wni_keyed *v, int64_t n, int64_t m)
+{
+    wn_status st = WN_OK;
+    int64_t end[256];
+    int parted, b;
+
+    for (int digit = 0; m > 0 && m < n && n > SMALL && digit < DIGITS; digit++) {
+        WNI_TRY(part(ctx, v, n, digit, end, &parted));
+        if (!parted) continue;
+        for (b = 0; end[b] < m; b++) {
+        }
+        n = end[b]; /* the m-th first has this byte: what has a lower one is in, a higher one out */
+        if (b) {
+            v += end[b - 1];
+            n -= end[b - 1];
+            m -= end[b - 1];
+        }
+    }
+    if (m > 0 && m < n && n <= SMALL) insertion(v, n);
+done:
+    return st;
+}

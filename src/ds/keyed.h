@@ -22,6 +22,9 @@ void wni_keyed_sort(wni_keyed *v, int64_t n);
  * entries no more. */
 wn_status wni_keyed_sort_long(wn_ctx *ctx, wni_keyed *v, int64_t n);
 
+/* Only as far as needed for v[0..m) to be the m first of that order, themselves in no order. O(n); it polls. */
+wn_status wni_keyed_first(wn_ctx *ctx, wni_keyed *v, int64_t n, int64_t m);
+
 /* A key in the order of the floats; -0 and +0 differ, NaN sorts past the infinities. */
 static inline uint64_t wni_key_of_float(float x)
 {

@@ -3,19 +3,14 @@
  * Balanced sampling: the budget flows from the coarsest clusters down to the finest by water-filling, and
  * each finest cluster picks its rows. vo2024.
  */
-#include <string.h>
-
 #include "base/param.h"
 #include "base/rng.h"
-#include "kernels/kernels.h"
-#include "select/waterfill.h"
-#include "winnow/select.h"
+#include "select/allocate.h"
+#include "select/pick.h"
 
 extern const wn_method wni_method_select_balanced;
 
 WN_PARAM_TABLE(wn_select_balanced_params, WN_SELECT_BALANCED_PARAMS);
-
-#define READ_BYTES ((int64_t)1 << 18)
 
 typedef struct balancing {
     const wn_pool *pool; /* under the metric of the tree */
@@ -25,11 +20,6 @@ typedef struct balancing {
 
     int64_t *capacity[WN_TREE_LEVELS]; /* (k of the level) rows below x max_repeat */
     int64_t *quota[WN_TREE_LEVELS];    /* (k of the level) */
-    int64_t *begin;                    /* (k + 1) rows of finest cluster c: ranked[begin[c]...] */
-    wni_keyed *ranked;                 /* (n) rows under the keys by which a cluster picks */
-
-    int64_t ld, slot;
-    float *slots; /* (threads, slot) rows, then one centre */
 } balancing;
 
 /* ---- budgets ----------------------------------------------------------------------------------- */
@@ -57,14 +47,12 @@ static wn_status share_level(wn_ctx *ctx, balancing *b, int32_t t)
     int64_t children = b->tree->level[t]->k, groups = parents ? parents->k : 1;
     int64_t *begin = NULL, *id = NULL, *capacity = NULL, *share = NULL;
     uint64_t stream = wni_stream("select-remainder", t, 0);
-    wni_keyed *scratch = NULL;
     wn_status st;
 
     WNI_NEW0(ctx, begin, groups + 1);
     WNI_NEW(ctx, id, children);
     WNI_NEW(ctx, capacity, children);
     WNI_NEW(ctx, share, children);
-    WNI_NEW(ctx, scratch, children);
     for (int64_t c = 0; c < children; c++)
         begin[(parents ? parents->labels[c] : 0) + 1]++;
     for (int64_t g = 0; g < groups; g++)
@@ -76,10 +64,13 @@ static wn_status share_level(wn_ctx *ctx, balancing *b, int32_t t)
         capacity[i] = b->capacity[t][id[i]];
     for (int64_t g = 0; g < groups; g++) {
         int64_t first = begin[g + 1], end = g + 1 < groups ? begin[g + 2] : children;
-        WNI_TRY(wni_poll(ctx));
-        wni_waterfill(capacity + first, id + first, end - first,
-                      parents ? b->quota[t + 1][g] : b->p->size, b->p->seed, stream, share + first,
-                      scratch);
+        wni_sharing s = {.groups = end - first,
+                         .budget = parents ? b->quota[t + 1][g] : b->p->size,
+                         .high = capacity + first,
+                         .id = id + first,
+                         .seed = b->p->seed,
+                         .stream = stream};
+        WNI_TRY(wni_share(ctx, &s, share + first));
     }
     for (int64_t i = 0; i < children; i++)
         b->quota[t][id[i]] = share[i];
@@ -89,126 +80,56 @@ done:
     wni_free(ctx, id);
     wni_free(ctx, capacity);
     wni_free(ctx, share);
-    wni_free(ctx, scratch);
     return st;
 }
 
 /* ---- picking ----------------------------------------------------------------------------------- */
 
-/* Row -> key by which its cluster ranks it, into ranked[row] for now. */
-static wn_status key_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
-{
-    balancing *b = arg;
-    const wni_kernels *kern = wni_kernels_of(ctx);
-    const wn_partition *fine = b->tree->level[0];
-    float *x = b->slots + worker * b->slot, *center = x + b->slot - b->ld;
-    uint64_t stream = wni_stream("select-pick", 0, 0);
-    bool cosine = b->tree->metric == WN_COSINE, random = b->p->pick == WN_PICK_RANDOM;
-
-    if (!random) {
-        wn_status st = wn_pool_read(ctx, b->pool, begin, end - begin, x, b->ld);
-        if (st != WN_OK) return st;
-    }
-    memset(center, 0, (size_t)b->ld * sizeof *center);
-    for (int64_t i = begin; i < end; i++, x += b->ld) {
-        int32_t c = fine->labels[i];
-        uint64_t key = 0;
-        if (random) {
-            key = wni_rand_u64(b->p->seed, stream, (uint64_t)i);
-        } else if (c >= 0) {
-            memcpy(center, fine->centers + c * fine->d, (size_t)fine->d * sizeof *center);
-            key = wni_key_of_float(cosine ? 0.0f - kern->dot(x, center, b->ld)
-                                          : kern->l2sq(x, center, b->ld));
-            if (b->p->pick == WN_PICK_FARTHEST) key = UINT64_MAX - key;
-        }
-        b->ranked[i] = (wni_keyed){key, i};
-    }
-    return WN_OK;
-}
-
-/* Moves every row to its cluster's stretch of `ranked`; rows of no cluster come last. Cycle by cycle, in
- * place: next[c] is the first free place of cluster c. */
-static void group_rows(balancing *b, int64_t *next)
-{
-    const wn_partition *fine = b->tree->level[0];
-    int64_t k = fine->k;
-
-    for (int64_t c = 0; c <= k; c++)
-        next[c] = b->begin[c];
-    for (int64_t c = 0; c <= k; c++) {
-        int64_t end = c < k ? b->begin[c + 1] : fine->n;
-        while (next[c] < end) {
-            wni_keyed x = b->ranked[next[c]];
-            for (;;) {
-                int64_t home = fine->labels[x.row] < 0 ? k : fine->labels[x.row];
-                wni_keyed y;
-                if (home == c) break;
-                y = b->ranked[next[home]];
-                b->ranked[next[home]++] = x;
-                x = y;
-            }
-            b->ranked[next[c]++] = x;
-        }
-    }
-}
-
-static wn_status pick_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
-{
-    balancing *b = arg;
-    wn_why *why = b->selection->why;
-    wn_status st;
-
-    (void)worker;
-    for (int64_t c = begin; c < end; c++) {
-        wni_keyed *rows = b->ranked + b->begin[c];
-        int64_t size = b->begin[c + 1] - b->begin[c], quota = b->quota[0][c];
-        if (size == 0) continue;
-        if (quota % size && (st = wni_keyed_sort_long(ctx, rows, size)) != WN_OK) return st;
-        for (int64_t i = 0; i < size; i++) {
-            int32_t copies = (int32_t)(quota / size + (i < quota % size));
-            why[rows[i].row].copies = copies;
-            why[rows[i].row].rule = copies ? WN_WHY_KEPT : WN_WHY_QUOTA;
-        }
-    }
-    return WN_OK;
-}
-
+/* Every row of a cluster is taken quota / rows times; what is left of the quota is picked. */
 static wn_status pick_rows(wn_ctx *ctx, balancing *b)
 {
     const wn_partition *fine = b->tree->level[0];
-    int64_t n = fine->n, k = fine->k, rows = 0, *next = NULL;
-    int64_t grain = wni_max(READ_BYTES / (b->ld * (int64_t)sizeof(float)), 1);
+    int64_t n = fine->n, k = fine->k, rows = 0, *size = NULL, *more = NULL;
+    wni_picking p = {.how = (wn_pick)b->p->pick,
+                     .groups = {n, fine->k, fine->labels},
+                     .pool = b->pool,
+                     .centers = fine->centers,
+                     .seed = b->p->seed};
     wn_selection *s = b->selection;
+    uint8_t *rule = NULL;
     wn_status st;
 
-    b->slot = (grain + 1) * b->ld;
-    WNI_NEW(ctx, b->slots, wn_ctx_threads(ctx) * b->slot);
-    WNI_NEW(ctx, b->ranked, n);
-    WNI_NEW0(ctx, b->begin, k + 1);
-    WNI_NEW(ctx, next, k + 1);
-    for (int64_t i = 0; i < n; i++)
-        if (fine->labels[i] >= 0) b->begin[fine->labels[i] + 1]++;
-    for (int64_t c = 0; c < k; c++)
-        b->begin[c + 1] += b->begin[c];
-    for (int64_t i = 0; i < n; i++)
-        s->why[i] = (wn_why){-1, __builtin_nanf(""), fine->labels[i],
-                             fine->labels[i] < 0 ? WN_WHY_NO_CLUSTER : WN_WHY_QUOTA, 0};
-
+    WNI_NEW(ctx, rule, n);
+    WNI_NEW(ctx, size, k);
+    WNI_NEW0(ctx, more, k);
     wni_progress(ctx, "picking rows", 0, n);
-    WNI_TRY(wni_parallel(ctx, n, grain, key_range, b));
-    group_rows(b, next);
-    WNI_TRY(wni_parallel(ctx, k, 16, pick_range, b));
-    for (int64_t i = 0; i < n; i++)
-        for (int32_t copy = 0; copy < s->why[i].copies; copy++) {
+    wni_open_all(&p.groups, rule);
+    wni_count_open(&p.groups, rule, size);
+    for (int64_t c = 0; c < k; c++)
+        if (size[c]) more[c] = b->quota[0][c] % size[c];
+    p.quota = more;
+    WNI_TRY(wni_pick_rows(ctx, &p, rule));
+    for (int64_t i = 0; i < n; i++) {
+        int32_t c = fine->labels[i], copies = 0;
+        if (c >= 0) copies = (int32_t)(b->quota[0][c] / size[c] + (rule[i] == WN_WHY_KEPT));
+        s->why[i] = (wn_why){-1, __builtin_nanf(""), c,
+                             c < 0    ? WN_WHY_NO_CLUSTER
+                             : copies ? WN_WHY_KEPT
+                                      : WN_WHY_QUOTA,
+                             copies};
+        for (int32_t copy = 0; copy < copies; copy++) {
             s->weights[rows] = 1;
             s->rows[rows++] = i;
         }
+    }
     wni_progress(ctx, "picking rows", n, n);
     if (rows != s->size)
         st = wni_fail(ctx, WN_E_INTERNAL, "select balanced: %lld rows picked, %lld asked for",
                       (long long)rows, (long long)s->size);
 done:
-    wni_free(ctx, next);
+    wni_free(ctx, rule);
+    wni_free(ctx, size);
+    wni_free(ctx, more);
     return st;
 }
 
@@ -245,9 +166,10 @@ static wn_status balanced_estimate(wn_ctx *ctx, const wn_select_input *in, const
         most = wni_max(most, in->tree->level[t]->k);
     }
     *out = (wn_estimate){0};
-    out->peak_bytes = n * (int64_t)(sizeof(wn_why) + sizeof(wni_keyed)) + p.size * 12 +
-                      clusters * 16 + most * 48 + wn_ctx_threads(ctx) * (READ_BYTES + 2 * ld * 4) +
-                      65536;
+    out->peak_bytes =
+        n * (int64_t)(sizeof(wn_why) + 1) + p.size * 12 + clusters * 16 + most * 48 +
+        wni_pick_bytes(ctx, (wn_pick)p.pick, n, wn_pool_dim(in->pool), in->tree->level[0]->k, 0) +
+        65536;
     if (p.pick != WN_PICK_RANDOM) {
         out->flops = 3.0 * (double)n * (double)ld;
         out->bytes_read = (double)n * (double)wn_pool_dim(in->pool) *
@@ -261,7 +183,7 @@ static wn_status balanced_run(wn_ctx *ctx, const wn_select_input *in, const void
                               wn_selection **out)
 {
     wn_select_balanced_params p;
-    balancing b = {.tree = in->tree, .p = &p, .ld = wni_ld(wn_pool_dim(in->pool))};
+    balancing b = {.tree = in->tree, .p = &p};
     wn_pool *pool = NULL;
     int64_t rows = 0;
     wn_status st;
@@ -288,9 +210,6 @@ done:
         wni_free(ctx, b.capacity[t]);
         wni_free(ctx, b.quota[t]);
     }
-    wni_free(ctx, b.begin);
-    wni_free(ctx, b.ranked);
-    wni_free(ctx, b.slots);
     wn_selection_free(b.selection);
     wn_pool_free(pool);
     return st;
@@ -309,7 +228,7 @@ const wn_method wni_method_select_balanced = {
     .name = "balanced",
     .summary = "the same number of rows from every branch of a tree of clusters",
     .papers = "vo2024",
-    .cost = "one pass over the rows (none for random picks); 40 bytes a row",
+    .cost = "one pass over the rows (none for random picks); 41 bytes a row",
     .flags = WN_METHOD_SEEDED | WN_METHOD_EXACT | WN_METHOD_OUT_OF_CORE | WN_METHOD_OWN_METRIC,
     .params = wni_param_rows,
     .n_params = WN_PARAM_COUNT,
