@@ -157,7 +157,8 @@ typedef struct wn_estimate {
 /* The registry. Order is that of src/methods.def and never changes within a build. */
 WN_API int32_t wn_method_count(void);
 WN_API const wn_method *wn_method_at(int32_t i); /* NULL past the end */
-WN_API const wn_method *wn_method_find(const char *family, const char *name); /* NULL = none */
+/* NULL = none; dashes and underscores are the same in a method's name. */
+WN_API const wn_method *wn_method_find(const char *family, const char *name);
 WN_API int32_t wn_family_count(void);
 WN_API const wn_family *wn_family_at(int32_t i);
 WN_API const wn_family *wn_family_find(const char *name);

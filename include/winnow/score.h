@@ -59,6 +59,18 @@ typedef struct wn_score_ops {
 WN_API wn_status wn_score_run(wn_ctx *ctx, const wn_method *method, const wn_score_input *in,
                               const void *params, wn_scores **out);
 
+/* ---- distances to centres --------------------------------------------------------------------- */
+
+#define WN_SCORE_PROTOTYPICALITY_PARAMS(P) \
+    P(i32, level, 1, 1, WN_TREE_LEVELS, "level of the tree whose centres count; 1 = the finest")
+WN_PARAM_STRUCT(wn_score_prototypicality_params, WN_SCORE_PROTOTYPICALITY_PARAMS);
+
+/* Similarity of each row to the centre of its cluster, by the metric of the tree: cosine, or minus the
+ * Euclidean distance. Reads pool and tree. sorscher2022. */
+WN_API wn_status wn_score_prototypicality(wn_ctx *ctx, const wn_score_input *in,
+                                          const wn_score_prototypicality_params *params,
+                                          wn_scores **out);
+
 #ifdef __cplusplus
 }
 #endif

@@ -189,3 +189,34 @@ done:
     wn_tree_free(tree);
     return st;
 }
+
+/* ---- beside a pool ------------------------------------------------------------------------------ */
+
+wn_status wni_tree_check(wn_ctx *ctx, const wn_tree *tree, int64_t n, int64_t d)
+{
+    const wn_partition *fine;
+
+    if (tree->levels < 1 || tree->levels > WN_TREE_LEVELS)
+        return wni_fail(ctx, WN_E_DATA, "the tree has %d levels, expected 1 to %d", tree->levels,
+                        WN_TREE_LEVELS);
+    fine = tree->level[0];
+    if (fine->n != n || fine->d != d)
+        return wni_fail(ctx, WN_E_DATA,
+                        "the tree was made from %lld rows of %lld columns, the pool has %lld of "
+                        "%lld: give the pool that the tree was made from",
+                        (long long)fine->n, (long long)fine->d, (long long)n, (long long)d);
+    for (int32_t t = 0; t < tree->levels; t++) {
+        const wn_partition *level = tree->level[t];
+        if (t > 0 && level->n != tree->level[t - 1]->k)
+            return wni_fail(ctx, WN_E_DATA,
+                            "level %d of the tree labels %lld clusters, but the level below has %d",
+                            t + 1, (long long)level->n, tree->level[t - 1]->k);
+        for (int64_t i = 0; i < level->n; i++)
+            if (level->labels[i] >= level->k || level->labels[i] < (t ? 0 : -1))
+                return wni_fail(ctx, WN_E_DATA,
+                                "level %d of the tree gives number %lld the label %d, expected 0 "
+                                "to %d",
+                                t + 1, (long long)i, level->labels[i], level->k - 1);
+    }
+    return WN_OK;
+}

@@ -13,4 +13,7 @@
  * the same files for the coarser levels. */
 wn_status wni_tree_save(wni_out *out, const char *prefix, const wn_tree *tree);
 
+/* WN_E_DATA unless the tree is over a pool of n rows and d columns and every label names a cluster. */
+wn_status wni_tree_check(wn_ctx *ctx, const wn_tree *tree, int64_t n, int64_t d);
+
 #endif

@@ -39,10 +39,18 @@ const wn_method *wn_method_at(int32_t i)
     return i >= 0 && i < wn_method_count() ? methods[i] : NULL;
 }
 
+/* Dashes and underscores are the same. */
+static int same_name(const char *a, const char *b)
+{
+    for (; *a && *b; a++, b++)
+        if ((*a == '-' ? '_' : *a) != (*b == '-' ? '_' : *b)) return 0;
+    return *a == *b;
+}
+
 const wn_method *wn_method_find(const char *family, const char *name)
 {
     for (int32_t i = 0; methods[i]; i++)
-        if (strcmp(methods[i]->family, family) == 0 && strcmp(methods[i]->name, name) == 0)
+        if (strcmp(methods[i]->family, family) == 0 && same_name(methods[i]->name, name))
             return methods[i];
     return NULL;
 }

@@ -8,41 +8,11 @@
 #include "base/param.h"
 #include "pool/inputs.h"
 #include "pool/pool_use.h"
+#include "pool/tree_io.h"
 #include "select/select_rows.h"
 #include "winnow/select.h"
 
 extern const wn_family wni_family_select;
-
-/* The tree must be over the rows of the pool, and every label must name a cluster. */
-static wn_status check_tree(wn_ctx *ctx, const wn_pool *pool, const wn_tree *tree)
-{
-    int64_t n = wn_pool_rows(pool), d = wn_pool_dim(pool);
-    const wn_partition *fine;
-
-    if (tree->levels < 1 || tree->levels > WN_TREE_LEVELS)
-        return wni_fail(ctx, WN_E_DATA, "the tree has %d levels, expected 1 to %d", tree->levels,
-                        WN_TREE_LEVELS);
-    fine = tree->level[0];
-    if (fine->n != n || fine->d != d)
-        return wni_fail(ctx, WN_E_DATA,
-                        "the tree was made from %lld rows of %lld columns, the pool has %lld of "
-                        "%lld: give the pool that the tree was made from",
-                        (long long)fine->n, (long long)fine->d, (long long)n, (long long)d);
-    for (int32_t t = 0; t < tree->levels; t++) {
-        const wn_partition *level = tree->level[t];
-        if (t > 0 && level->n != tree->level[t - 1]->k)
-            return wni_fail(ctx, WN_E_DATA,
-                            "level %d of the tree labels %lld clusters, but the level below has %d",
-                            t + 1, (long long)level->n, tree->level[t - 1]->k);
-        for (int64_t i = 0; i < level->n; i++)
-            if (level->labels[i] >= level->k || level->labels[i] < (t ? 0 : -1))
-                return wni_fail(ctx, WN_E_DATA,
-                                "level %d of the tree gives number %lld the label %d, expected 0 "
-                                "to %d",
-                                t + 1, (long long)i, level->labels[i], level->k - 1);
-    }
-    return WN_OK;
-}
 
 static wn_status check_length(wn_ctx *ctx, const wn_method *method, const char *what, int64_t found,
                               int64_t n)
@@ -114,7 +84,8 @@ static wn_status check_input(wn_ctx *ctx, const wn_method *method, const wn_sele
             !input_of(in, family->inputs[i].name))
             return wni_fail(ctx, WN_E_USAGE, "select %s: no %s is given", method->name,
                             family->inputs[i].name);
-    if (in->pool && in->tree) WNI_TRY(check_tree(ctx, in->pool, in->tree));
+    if (in->pool && in->tree)
+        WNI_TRY(wni_tree_check(ctx, in->tree, wn_pool_rows(in->pool), wn_pool_dim(in->pool)));
     WNI_TRY(check_lengths(ctx, method, in, wni_select_rows(in)));
     ops = method->ops;
     WNI_TRY(ops->estimate(ctx, in, params, estimate));
