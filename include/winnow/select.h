@@ -25,6 +25,7 @@ typedef enum wn_why_rule {
     WN_WHY_OFF_TARGET,      /* it is not what the target looks like */
     WN_WHY_COVERED,         /* the partner, which is kept, stands for it */
     WN_WHY_LIMIT,           /* its score lies outside the limits asked for */
+    WN_WHY_ABSENT,          /* it was not there: never inserted, or deleted again */
     WN_WHY_COUNT
 } wn_why_rule;
 
@@ -44,6 +45,14 @@ typedef struct wn_why {
     "[('partner', '<i8'), ('similarity', '<f4'), ('cluster', '<i4'), ('rule', '<i4'), " \
     "('copies', '<i4')]"
 
+/* A number beside the rows: how many rounds, the share of a source. */
+typedef struct wn_note {
+    char *key;  /* "rounds" */
+    char *name; /* which group, class or source of the user's it is about; NULL = none */
+    double value;
+    int32_t whole; /* 1 = it counts something */
+} wn_note;
+
 /* All arrays belong to the object. */
 typedef struct wn_selection {
     wn_ctx *ctx;
@@ -52,6 +61,8 @@ typedef struct wn_selection {
     int64_t *rows;  /* (size) ascending; a row that repeats stands as often as it was taken */
     float *weights; /* (size) training weight */
     wn_why *why;    /* (n) */
+    int64_t n_notes;
+    wn_note *notes; /* (n_notes) what the method found, shown in the summary and the manifest */
 } wn_selection;
 
 /* Makes a selection with zeroed arrays: `size` of `n` rows. */
@@ -76,6 +87,9 @@ typedef struct wn_select_input {
     int64_t n_rows;
     const int64_t *quota; /* (n_quota) rows to take from each group, in the order of the groups */
     int64_t n_quota;
+    const int64_t
+        *updates; /* (n_updates) in order: r inserts row r of the pool, -(r + 1) deletes it */
+    int64_t n_updates;
 } wn_select_input;
 
 typedef struct wn_select_ops {

@@ -44,6 +44,9 @@ typedef wn_status (*wni_family_run)(wni_run *run);
 wn_status wni_record_int(wni_run *run, const char *key, int64_t value);
 wn_status wni_record_real(wni_run *run, const char *key, double value);
 wn_status wni_record_text(wni_run *run, const char *key, const char *value);
+/* The same two for something of the user's: member `name`, dots and all, of the object at key. */
+wn_status wni_record_int_of(wni_run *run, const char *key, const char *name, int64_t value);
+wn_status wni_record_real_of(wni_run *run, const char *key, const char *name, double value);
 /* How often a value of the user's data was there: [before, after] as member `value` of
  * counts[key] = {"column": column, "values": {...}}. Dots in column and value are part of them. */
 wn_status wni_record_change(wni_run *run, const char *key, const char *column, const char *value,

@@ -71,6 +71,28 @@ static json_t *member_object(json_t *object, const char *key)
     return json_object_set_new(object, key, member = json_object()) ? NULL : member;
 }
 
+/* Puts `value` (taken over, NULL = no memory) as member `name` of the object `key` of counts. */
+static wn_status put_of(wni_run *run, const char *key, const char *name, json_t *value)
+{
+    json_t *object = value ? member_object(json_object_get(run->record, "counts"), key) : NULL;
+
+    if (!object) {
+        json_decref(value);
+        return wni_nomem(run->ctx, strlen(key));
+    }
+    return json_object_set_new(object, name, value) ? wni_nomem(run->ctx, strlen(name)) : WN_OK;
+}
+
+wn_status wni_record_int_of(wni_run *run, const char *key, const char *name, int64_t value)
+{
+    return put_of(run, key, name, json_integer(value));
+}
+
+wn_status wni_record_real_of(wni_run *run, const char *key, const char *name, double value)
+{
+    return put_of(run, key, name, isfinite(value) ? json_real(value) : json_null());
+}
+
 /* Column and value are the user's words: they never become keys beside those of winnow. */
 wn_status wni_record_change(wni_run *run, const char *key, const char *column, const char *value,
                             int64_t before, int64_t after)

@@ -219,6 +219,9 @@ static void say_rule(why_folder *f, const wn_why *why)
     case WN_WHY_NO_CLUSTER:
         wni_str_add(&f->out, ": dropped, in no cluster: the tree was made without it");
         break;
+    case WN_WHY_ABSENT:
+        wni_str_add(&f->out, ": not there: never inserted, or deleted again");
+        break;
     default:
         wni_str_add(&f->out, ": dropped, over quota: its cluster's share of the selection went to "
                              "other rows");

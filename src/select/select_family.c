@@ -59,10 +59,11 @@ static const void *input_of(const wn_select_input *in, const char *name)
         const char *name;
         const void *at;
     } all[] = {
-        {"pool", in->pool},     {"tree", in->tree},     {"scores", in->scores},
-        {"groups", in->groups}, {"labels", in->labels}, {"graph", in->graph},
-        {"target", in->target}, {"losses", in->losses}, {"scorers", in->scorers},
-        {"trusted", in->rows},  {"quota", in->quota},   {"target-labels", in->target_labels}};
+        {"pool", in->pool},      {"tree", in->tree},     {"scores", in->scores},
+        {"groups", in->groups},  {"labels", in->labels}, {"graph", in->graph},
+        {"target", in->target},  {"losses", in->losses}, {"scorers", in->scorers},
+        {"trusted", in->rows},   {"quota", in->quota},   {"target-labels", in->target_labels},
+        {"updates", in->updates}};
 
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         if (strcmp(all[i].name, name) == 0) return all[i].at;
@@ -142,6 +143,26 @@ done:
     return st;
 }
 
+static wn_status record_notes(wni_run *run, const wn_selection *s)
+{
+    wn_status st = WN_OK;
+
+    for (int64_t i = 0; i < s->n_notes; i++) {
+        const wn_note *note = &s->notes[i];
+        if (note->name && note->whole)
+            st = wni_record_int_of(run, note->key, note->name, (int64_t)note->value);
+        else if (note->name)
+            st = wni_record_real_of(run, note->key, note->name, note->value);
+        else if (note->whole)
+            st = wni_record_int(run, note->key, (int64_t)note->value);
+        else
+            st = wni_record_real(run, note->key, note->value);
+        WNI_TRY(st);
+    }
+done:
+    return st;
+}
+
 /* How the selection lies over the groups that its rows name (clusters, classes). */
 static wn_status record(wni_run *run, const wn_selection *s)
 {
@@ -156,6 +177,7 @@ static wn_status record(wni_run *run, const wn_selection *s)
     WNI_TRY(wni_record_int(run, "rows", s->n));
     WNI_TRY(wni_record_int(run, "selected", s->size));
     WNI_TRY(wni_record_int(run, "unique", unique));
+    WNI_TRY(record_notes(run, s));
     if (k == 0) goto done;
     WNI_NEW(run->ctx, quota, k);
     for (int64_t c = 0; c < k; c++)
@@ -188,7 +210,7 @@ typedef struct opened {
     wn_labels *groups, *labels, *target_labels;
     wn_graph *graph;
     wn_pool *target, *losses, *scorers;
-    int64_t *rows, *quota;
+    int64_t *rows, *quota, *updates;
 } opened;
 
 static void close_inputs(wn_ctx *ctx, opened *o)
@@ -204,6 +226,7 @@ static void close_inputs(wn_ctx *ctx, opened *o)
     wn_pool_free(o->scorers);
     wni_free(ctx, o->rows);
     wni_free(ctx, o->quota);
+    wni_free(ctx, o->updates);
 }
 
 /* The rows to choose from: of the pool, else of the first input that has one entry for each. */
@@ -243,6 +266,7 @@ static wn_status open_inputs(wni_run *run, opened *o)
     if (rows_so_far(o) >= 0)
         WNI_TRY(wni_run_rows(run, "trusted", rows_so_far(o), &o->rows, &o->in.n_rows));
     WNI_TRY(wni_run_ints(run, "quota", &o->quota, &o->in.n_quota));
+    WNI_TRY(wni_run_ints(run, "updates", &o->updates, &o->in.n_updates));
     o->in.n = rows_so_far(o);
     o->in.tree = o->tree;
     o->in.scores = o->scores;
@@ -255,6 +279,7 @@ static wn_status open_inputs(wni_run *run, opened *o)
     o->in.scorers = o->scorers;
     o->in.rows = o->rows;
     o->in.quota = o->quota;
+    o->in.updates = o->updates;
 done:
     return st;
 }
@@ -293,7 +318,9 @@ static const wn_family_input inputs[] = {
     {"losses", "matrix", 0, "one row per row of the pool, one column per epoch"},
     {"scorers", "matrix", 0, "one row per row of the pool, one column per score"},
     {"trusted", "rows", 0, "rows of the pool that are known to be good"},
-    {"quota", "ints", 0, "rows to take from each group: .npy of integers, or TABLE:COLUMN"}};
+    {"quota", "ints", 0, "rows to take from each group: .npy of integers, or TABLE:COLUMN"},
+    {"updates", "ints", 0,
+     "what comes and goes, in order: r inserts row r, -(r + 1) deletes it; .npy of integers"}};
 
 const wn_family wni_family_select = {
     .name = "select",

@@ -77,7 +77,7 @@ static void write_columns(void)
     static float probs[FX_ROWS * CLASSES], losses[FX_ROWS * EPOCHS], scorers[FX_ROWS * SCORERS];
     static float scores[FX_ROWS];
     static int32_t labels[FX_ROWS], groups[FX_ROWS];
-    int64_t rows[20], quota[CLASSES];
+    int64_t rows[20], quota[CLASSES], updates[150], n_updates = 0;
 
     for (int64_t i = 0; i < FX_ROWS; i++) {
         double sum = 0;
@@ -99,6 +99,10 @@ static void write_columns(void)
         rows[i] = 11 * i + 3;
     for (int c = 0; c < CLASSES; c++)
         quota[c] = 5 + c;
+    for (int i = 0; i < 100; i++) { /* a row comes; of every two an earlier one goes */
+        updates[n_updates++] = i * 2 % FX_ROWS;
+        if (i % 2) updates[n_updates++] = -(i / 2 * 2 + 1);
+    }
     write_npy("labels.npy", "<i4", 4, (int64_t[]){FX_ROWS}, 1, labels);
     write_npy("groups.npy", "<i4", 4, (int64_t[]){FX_ROWS}, 1, groups);
     write_npy("target-labels.npy", "<i4", 4, (int64_t[]){TARGET}, 1, labels);
@@ -107,6 +111,7 @@ static void write_columns(void)
     write_npy("losses.npy", "<f4", 4, (int64_t[]){FX_ROWS, EPOCHS}, 2, losses);
     write_npy("scorers.npy", "<f4", 4, (int64_t[]){FX_ROWS, SCORERS}, 2, scorers);
     write_npy("rows.npy", "<i8", 8, (int64_t[]){20}, 1, rows);
+    write_npy("updates.npy", "<i8", 8, &n_updates, 1, updates);
     write_npy("quota.npy", "<i8", 8, (int64_t[]){CLASSES}, 1, quota);
 }
 
