@@ -63,7 +63,8 @@ typedef struct wn_cluster_input {
     const wn_pool *pool;
     const float *weights; /* (n) >= 0, finite, or NULL = all one */
     const float
-        *init_centers; /* (k, d) row-major of the finest level, or NULL = the method's own */
+        *init_centers;   /* (k, d) row-major of the finest level, or NULL = the method's own */
+    const wn_tree *tree; /* a clustering of other rows, for methods that continue one */
 } wn_cluster_input;
 
 /* What a method of this family provides (wn_method.ops). params NULL = defaults. */
@@ -122,6 +123,16 @@ WN_PARAM_STRUCT(wn_hkmeans_params, WN_HKMEANS_PARAMS);
 /* Hierarchical k-means with resampling: vo2024, section 3 and appendix. */
 WN_API wn_status wn_hkmeans(wn_ctx *ctx, const wn_cluster_input *in,
                             const wn_hkmeans_params *params, wn_tree **out);
+
+#define WN_ASSIGN_PARAMS(P)   \
+    P(bool, inertia, 1, 0, 1, \
+      "also sum the squared distances to the centres: a second pass over the rows")
+WN_PARAM_STRUCT(wn_assign_params, WN_ASSIGN_PARAMS);
+
+/* The rows of the pool to the nearest centres of `in->tree`, which stay as they are; coarser levels are copied.
+ * The metric is that of the tree. WN_E_USAGE without a tree, WN_E_DATA when its columns differ. */
+WN_API wn_status wn_cluster_assign(wn_ctx *ctx, const wn_cluster_input *in,
+                                   const wn_assign_params *params, wn_tree **out);
 
 #ifdef __cplusplus
 }

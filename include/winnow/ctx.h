@@ -53,6 +53,9 @@ WN_API wn_status wn_ctx_new(const wn_ctx_options *options, wn_ctx **out);
 /* Stops the threads and frees the context; NULL is allowed. Objects made with it must be gone. */
 WN_API void wn_ctx_free(wn_ctx *ctx);
 
+/* Stops the threads; the next parallel call starts them again. For a context that is kept for its objects. */
+WN_API void wn_ctx_rest(wn_ctx *ctx);
+
 /* Text of the last failure, one line, never NULL; valid until the next failing call. */
 WN_API const char *wn_ctx_error(const wn_ctx *ctx);
 

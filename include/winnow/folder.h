@@ -35,11 +35,12 @@ WN_API int32_t wn_folder_count(const wn_folder *folder);
 WN_API const wn_folder_item *wn_folder_at(const wn_folder *folder, int32_t i);
 WN_API const wn_folder_item *wn_folder_find(const wn_folder *folder, const char *name);
 
-/* Adds an array of the caller, in C order, which must stay as it is as long as the folder; nothing is copied.
- * shape (dims), data (shape[0], shape[1], ...) row-major; item_bytes is the size of one element. WN_E_USAGE: the name is taken, too many dimensions. */
+/* Adds an array of the caller, data (shape[0], shape[1], ...) row-major, which must stay as it is as long as
+ * the folder; nothing is copied. shape (dims); item_bytes is the size of one element. WN_E_USAGE: the name is
+ * taken, too many dimensions. */
 WN_API wn_status wn_folder_add(wn_folder *folder, const char *name, const char *descr,
-                               size_t item_bytes, int32_t dims, const int64_t *shape, /* (dims) */
-                               const void *data /* (shape) C order */);
+                               size_t item_bytes, int32_t dims, const int64_t *shape,
+                               const void *data);
 
 #ifdef __cplusplus
 }

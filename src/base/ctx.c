@@ -95,6 +95,12 @@ void wn_ctx_free(wn_ctx *ctx)
     ctx->opt.allocator.free(ctx->opt.allocator.user, ctx);
 }
 
+void wn_ctx_rest(wn_ctx *ctx)
+{
+    wni_threads_free(ctx->pool);
+    ctx->pool = NULL;
+}
+
 const char *wn_ctx_error(const wn_ctx *ctx)
 {
     return ctx->error;

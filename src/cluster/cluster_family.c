@@ -4,11 +4,12 @@
  */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/param.h"
 #include "pool/pool_use.h"
-#include "pool/run.h"
+#include "pool/inputs.h"
 #include "pool/tree_io.h"
 #include "winnow/cluster.h"
 
@@ -113,12 +114,58 @@ done:
     return st;
 }
 
+/* As many first centres as the finest level has clusters. */
+static wn_status check_count(const wni_run *run, int64_t found)
+{
+    char text[256];
+    int64_t k;
+
+    wn_params_text(run->method, run->params, "k", text, sizeof text);
+    if (!text[0])
+        return wni_fail(run->ctx, WN_E_USAGE, "%lld first centres are given: give --k %lld too",
+                        (long long)found, (long long)found);
+    k = strtoll(text, NULL, 10);
+    if (k == found) return WN_OK;
+    return wni_fail(run->ctx, WN_E_DATA,
+                    "%s: found %lld first centres, but k is %lld: give one centre per cluster",
+                    run->input(run, "centers"), (long long)found, (long long)k);
+}
+
+/* First centres as the caller gives them: a row each, as many columns as the pool has. */
+static wn_status load_centers(const wni_run *run, float **centers)
+{
+    wn_pool *pool = NULL;
+    int64_t n, d;
+    wn_status st;
+
+    WNI_TRY(wni_run_pool(run, "centers", -1, wn_pool_dim(run->pool), 0, &pool));
+    if (!pool) goto done;
+    n = wn_pool_rows(pool);
+    d = wn_pool_dim(pool);
+    WNI_TRY(check_count(run, n));
+    WNI_TRY(wni_budget_need(run->ctx, n * d * (int64_t)sizeof(float), "the first centres"));
+    WNI_NEW(run->ctx, *centers, n * d);
+    for (int64_t i = 0; i < n; i += 256)
+        WNI_TRY(wn_pool_read(run->ctx, pool, i, wni_min(256, n - i), *centers + i * d, d));
+done:
+    wn_pool_free(pool);
+    return st;
+}
+
 static wn_status family_run(wni_run *run)
 {
     wn_cluster_input in = {.struct_size = sizeof in, .pool = run->pool};
-    wn_tree *tree = NULL;
+    wn_tree *tree = NULL, *given = NULL;
+    wn_scores *weights = NULL;
+    float *centers = NULL;
     wn_status st = WN_OK;
 
+    WNI_TRY(wni_run_scores(run, "weights", wn_pool_rows(run->pool), &weights));
+    WNI_TRY(load_centers(run, &centers));
+    WNI_TRY(wni_run_tree(run, "tree", -1, &given));
+    in.weights = weights ? weights->v : NULL;
+    in.init_centers = centers;
+    in.tree = given;
     WNI_TRY(ops_of(run->method)->estimate(run->ctx, &in, run->params, &run->estimate));
     if (run->plan) goto done;
     WNI_TRY(run_checked(run->ctx, run->method, &in, run->params, &tree));
@@ -129,11 +176,17 @@ static wn_status family_run(wni_run *run)
     WNI_TRY(wni_tree_save(run->out, "", tree));
 done:
     wn_tree_free(tree);
+    wn_tree_free(given);
+    wn_scores_free(weights);
+    wni_free(run->ctx, centers);
     return st;
 }
 
 static const wn_family_input inputs[] = {
     {"pool", "pool", 1, "files with the rows"},
+    {"weights", "scores", 0, "a weight of at least 0 per row: .npy, or TABLE:COLUMN"},
+    {"centers", "pool", 0, "first centres, one per row; as many as the finest level has clusters"},
+    {"tree", "tree", 0, "folder of a clustering, of these or of other rows"},
 };
 
 const wn_family wni_family_cluster = {
@@ -141,6 +194,6 @@ const wn_family wni_family_cluster = {
     .summary = "group rows around centres",
     .default_method = "kmeans",
     .inputs = inputs,
-    .n_inputs = 1,
+    .n_inputs = (int32_t)(sizeof inputs / sizeof inputs[0]),
     .run = (const void *)family_run,
 };

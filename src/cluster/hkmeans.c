@@ -190,6 +190,7 @@ const wn_method wni_method_cluster_hkmeans = {
     .n_params = WN_PARAM_COUNT,
     .params_bytes = sizeof(wn_hkmeans_params),
     .ops = &ops,
+    .inputs = "pool weights? centers?",
 };
 
 wn_status wn_hkmeans(wn_ctx *ctx, const wn_cluster_input *in, const wn_hkmeans_params *params,

@@ -412,6 +412,7 @@ const wn_method wni_method_cluster_kmeans = {
     .n_params = WN_PARAM_COUNT,
     .params_bytes = sizeof(wn_kmeans_params),
     .ops = &ops,
+    .inputs = "pool weights? centers?",
 };
 
 wn_status wn_kmeans(wn_ctx *ctx, const wn_cluster_input *in, const wn_kmeans_params *params,

@@ -78,8 +78,8 @@ wn_status wni_run_tree(const wni_run *run, const char *name, int64_t n, wn_tree 
     if (!dir) return WN_OK;
     if (!(folder = tree_folder(run->ctx, dir))) return WN_E_NOMEM;
     WNI_TRY(wn_tree_load(run->ctx, folder, &tree));
-    WNI_TRY(spread_labels(run->ctx, folder, n, tree));
-    if (tree->level[0]->n != n) {
+    if (n >= 0) WNI_TRY(spread_labels(run->ctx, folder, n, tree));
+    if (n >= 0 && tree->level[0]->n != n) {
         st = wni_fail(
             run->ctx, WN_E_DATA,
             "%s: found a clustering of %lld rows, expected %lld: give the pool that it was "

@@ -12,8 +12,8 @@
 #include "winnow/labels.h"
 #include "winnow/score.h" /* allowed: the noun wn_scores, not the family */
 
-/* A clustering of n rows. Of the output of curate the clusters, laid out over the whole pool: rows that it
- * dropped have the label -1. */
+/* A clustering of n rows, or of any (-1). Of the output of curate the clusters, laid out over the n rows of
+ * the pool: those that it dropped have the label -1. */
 wn_status wni_run_tree(const wni_run *run, const char *name, int64_t n, wn_tree **out);
 /* A graph over n rows (-1 = however many there are). */
 wn_status wni_run_graph(const wni_run *run, const char *name, int64_t n, wn_graph **out);

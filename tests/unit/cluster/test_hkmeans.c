@@ -32,7 +32,7 @@ static wn_hkmeans_params defaults(wn_ctx *ctx, const char *k)
 static wn_tree *fit(wn_ctx *ctx, const wn_pool *pool, const wn_hkmeans_params *p,
                     const float *weights)
 {
-    wn_cluster_input in = {sizeof in, pool, weights, NULL};
+    wn_cluster_input in = {sizeof in, pool, weights, NULL, NULL};
     wn_tree *tree;
 
     ts_ok(ctx, wn_hkmeans(ctx, &in, p, &tree));
@@ -112,7 +112,7 @@ static void test_no_resampling_is_kmeans(void **state)
     wn_pool *pool = wrap(ctx, x, 700, 5, WN_L2);
     wn_hkmeans_params hp = defaults(ctx, "35");
     wn_kmeans_params kp;
-    wn_cluster_input in = {sizeof in, pool, NULL, NULL};
+    wn_cluster_input in = {sizeof in, pool, NULL, NULL, NULL};
     wn_tree *a, *b;
 
     (void)state;
@@ -424,7 +424,7 @@ static void test_refusals(void **state)
     wn_ctx *ctx = ts_ctx(2, -1);
     float *x = ts_normal(100, 3, 12), start[30] = {0};
     wn_pool *pool = wrap(ctx, x, 100, 3, WN_L2);
-    wn_cluster_input in = {sizeof in, pool, NULL, NULL};
+    wn_cluster_input in = {sizeof in, pool, NULL, NULL, NULL};
     wn_hkmeans_params p = defaults(ctx, "10,10");
 
     (void)state;
@@ -481,7 +481,7 @@ static void test_estimate_holds(void **state)
             wn_pool *pool = wrap(ctx, x, 8000, 24, WN_L2);
             wn_hkmeans_params p = defaults(ctx, "1200,100,10");
             const wn_cluster_ops *ops = wn_method_find("cluster", "hkmeans")->ops;
-            wn_cluster_input in = {sizeof in, pool, NULL, NULL};
+            wn_cluster_input in = {sizeof in, pool, NULL, NULL, NULL};
             wn_estimate estimate;
             wn_tree *tree;
 

@@ -46,7 +46,7 @@ static wn_kmeans_params defaults(int64_t k)
 static wn_tree *fit(wn_ctx *ctx, const wn_pool *pool, const wn_kmeans_params *p,
                     const float *weights, const float *start)
 {
-    wn_cluster_input in = {sizeof in, pool, weights, start};
+    wn_cluster_input in = {sizeof in, pool, weights, start, NULL};
     wn_tree *tree;
 
     ts_ok(ctx, wn_kmeans(ctx, &in, p, &tree));
@@ -571,7 +571,7 @@ static void test_refusals(void **state)
     wn_ctx *ctx = ts_ctx(2, -1);
     float *x = ts_normal(30, 4, 141), weights[30], start[8] = {1, 2, 3, 4, 5, 6, 7, 8};
     wn_pool *pool = wrap(ctx, x, 30, 4, WN_L2), *unit = wrap(ctx, x, 30, 4, WN_COSINE), *bad;
-    wn_cluster_input in = {sizeof in, pool, NULL, NULL};
+    wn_cluster_input in = {sizeof in, pool, NULL, NULL, NULL};
     wn_kmeans_params p = defaults(31);
 
     (void)state;
@@ -585,12 +585,12 @@ static void test_refusals(void **state)
 
     in.struct_size = 0;
     refused(ctx, &in, &p, WN_E_USAGE, "struct_size");
-    in = (wn_cluster_input){sizeof in, NULL, NULL, NULL};
+    in = (wn_cluster_input){sizeof in, NULL, NULL, NULL, NULL};
     refused(ctx, &in, &p, WN_E_USAGE, "pool is NULL");
 
     for (int i = 0; i < 30; i++)
         weights[i] = 0;
-    in = (wn_cluster_input){sizeof in, pool, weights, NULL};
+    in = (wn_cluster_input){sizeof in, pool, weights, NULL, NULL};
     refused(ctx, &in, &p, WN_E_DATA, "all 30 row weights are 0");
     weights[17] = -1;
     refused(ctx, &in, &p, WN_E_DATA, "weight of row 17 is -1");
@@ -600,17 +600,17 @@ static void test_refusals(void **state)
     refused(ctx, &in, &p, WN_E_DATA, "weight of row 17 is inf");
 
     start[5] = NAN;
-    in = (wn_cluster_input){sizeof in, pool, NULL, start};
+    in = (wn_cluster_input){sizeof in, pool, NULL, start, NULL};
     refused(ctx, &in, &p, WN_E_DATA, "start centre 1");
     start[4] = start[5] = start[6] = start[7] = 0;
-    in = (wn_cluster_input){sizeof in, unit, NULL, start};
+    in = (wn_cluster_input){sizeof in, unit, NULL, start, NULL};
     refused(ctx, &in, &p, WN_E_DATA, "start centre 1 is all zeros");
     start[4] = 1e25f;
-    in = (wn_cluster_input){sizeof in, pool, NULL, start};
+    in = (wn_cluster_input){sizeof in, pool, NULL, start, NULL};
     refused(ctx, &in, &p, WN_E_DATA, "overflows");
 
     bad = wrap(ctx, x, 30, 4, WN_L2);
-    in = (wn_cluster_input){sizeof in, bad, NULL, NULL};
+    in = (wn_cluster_input){sizeof in, bad, NULL, NULL, NULL};
     x[4 * 11] = 1e19f;
     refused(ctx, &in, &p, WN_E_DATA, "row 11 of the pool in memory is too long");
     { /* named where it lies, not where a view has it */
@@ -682,7 +682,7 @@ static void test_estimate_holds(void **state)
                 wn_pool *pool = wrap(ctx, x, shape[i][0], shape[i][1], WN_L2);
                 wn_kmeans_params p = defaults(shape[i][2]);
                 const wn_cluster_ops *ops = wn_method_find("cluster", "kmeans")->ops;
-                wn_cluster_input in = {sizeof in, pool, NULL, NULL};
+                wn_cluster_input in = {sizeof in, pool, NULL, NULL, NULL};
                 wn_estimate estimate;
                 wn_tree *tree;
 
