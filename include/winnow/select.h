@@ -134,6 +134,54 @@ WN_PARAM_STRUCT(wn_select_balanced_params, WN_SELECT_BALANCED_PARAMS);
 WN_API wn_status wn_select_balanced(wn_ctx *ctx, const wn_select_input *in,
                                     const wn_select_balanced_params *params, wn_selection **out);
 
+typedef enum wn_cover_objective {
+    WN_COVER_FACILITY = 0, /* each witness counts its similarity to the nearest representative */
+    WN_COVER_COUNT /* each witness counts 1 when one is at least as similar as the threshold */
+} wn_cover_objective;
+
+#define WN_SELECT_SUBMODULAR_DYNAMIC_PARAMS(P)                                                   \
+    P(i64, size, 100, 1, 10000000, "representatives; fewer when fewer rows are there")           \
+    P(choice, objective, WN_COVER_FACILITY, "facility_location|coverage", 0,                     \
+      "what a witness counts: its similarity to the nearest representative, or 1 when one is "   \
+      "similar enough")                                                                          \
+    P(f64, min_similarity, 0.5, 0, 1, "what is similar enough for coverage")                     \
+    P(f64, epsilon, 0.1, 0.01, 1, "the value stays at least 1/2 - epsilon of the best possible") \
+    P(i64, witnesses, 1000, 1, 60000,                                                            \
+      "rows of the pool, or of the target, for which representatives are kept: a random sample") \
+    P(u64, seed, 0, 0, 0, "seed of the witnesses and of every draw")
+WN_PARAM_STRUCT(wn_select_submodular_dynamic_params, WN_SELECT_SUBMODULAR_DYNAMIC_PARAMS);
+
+/* At most `size` live rows that stand for a fixed sample of witnesses, kept current while rows come and go:
+ * banihashem2023, banihashem2024. Similarity is the cosine, at least 0, under WN_COSINE, and
+ * 1 / (1 + d^2 / s) under WN_L2, where s is the mean squared distance of one witness to the next. */
+typedef struct wn_representatives wn_representatives;
+
+/* No row is live. Borrows the pool. Witnesses are rows of `target`, or of the pool when it is NULL; with room
+ * for `room` live rows at first (more is made when needed). WN_E_DATA: a pool without rows, bad rows. */
+WN_API wn_status wn_representatives_new(wn_ctx *ctx, const wn_pool *pool, const wn_pool *target,
+                                        const wn_select_submodular_dynamic_params *params,
+                                        int64_t room, wn_representatives **out);
+WN_API void wn_representatives_free(wn_representatives *r); /* NULL ok */
+
+/* Rows (n) of the pool come, or go. WN_E_DATA, and nothing changed, when a row is not of the pool, comes twice,
+ * or goes without being there. After any other failure only _free may be called. Cost of a row, for w
+ * witnesses: w x d for its similarities, then about size x log(size) x w per guess of the optimum, expected over
+ * the draws; many rows at once are cheaper. */
+WN_API wn_status wn_representatives_insert(wn_representatives *r, const int64_t *rows, int64_t n);
+WN_API wn_status wn_representatives_delete(wn_representatives *r, const int64_t *rows, int64_t n);
+
+/* The representatives, rows (size) of the caller, *count of them, in the order in which they were picked, and
+ * their value: the mean over the witnesses, 0..1. `complete` nonzero: picks that are still free go to the live
+ * rows that add most. The value is at least 1/2 - epsilon of that of the best `size` live rows. */
+WN_API wn_status wn_representatives_current(wn_representatives *r, int complete, int64_t *rows,
+                                            int64_t *count, double *value);
+WN_API int64_t wn_representatives_live(const wn_representatives *r); /* rows that are there */
+
+/* The representatives after a stream of updates (all rows come, in order, when there are none). */
+WN_API wn_status wn_select_submodular_dynamic(wn_ctx *ctx, const wn_select_input *in,
+                                              const wn_select_submodular_dynamic_params *params,
+                                              wn_selection **out);
+
 #ifdef __cplusplus
 }
 #endif
