@@ -2,7 +2,8 @@
 """Runs the commands in the documents.   run_docs.py BUILD [FILE.md...]
 
 The ```sh blocks of README.md and docs/**/*.md are run in order, each file in a scratch folder of its own
-that holds small sample files (pool.npy = vectors.npy, emb_0.npy, emb_1.npy, corpus.jsonl), with the binary on PATH.
+that holds small sample files (pool.npy = vectors.npy, emb_0.npy, emb_1.npy, target.npy,
+losses.npy, quality.csv, corpus.jsonl), with the binary on PATH.
 ```sh norun   is shown, not run (installing, cloning, what takes long)
 ```sh fails   must end in a failure
 ```c NAME.c   is written to NAME.c, for a later block to compile: cc NAME.c -lwinnow
@@ -47,6 +48,14 @@ def sample_files(folder):
     write_npy(os.path.join(folder, "vectors.npy"), rows, 32)
     write_npy(os.path.join(folder, "emb_0.npy"), rows[:1000], 32)
     write_npy(os.path.join(folder, "emb_1.npy"), rows[1000:], 32)
+    # Something to aim at, a quality per row, a loss per row and epoch.
+    write_npy(os.path.join(folder, "target.npy"),
+              [[c + 0.35 * rng.gauss(0, 1) for c in centers[30 + i % 3]] for i in range(60)], 32)
+    with open(os.path.join(folder, "quality.csv"), "w", encoding="utf-8") as f:
+        f.write("quality\n" + "".join(f"{rng.random():.4f}\n" for _ in rows))
+    write_npy(os.path.join(folder, "losses.npy"),
+              [[hard * 0.5 ** (hard * t) + 0.05 * rng.random() for t in range(8)]
+               for hard in (rng.choice((0.2, 0.5, 1.0)) for _ in rows)], 8)
     subprocess.run([sys.executable, os.path.join(ROOT, "tools", "wordnet_jsonl.py"), "--limit", "500",
                     os.path.join(folder, "corpus.jsonl")], check=True)
 

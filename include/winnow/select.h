@@ -181,6 +181,20 @@ WN_API int64_t wn_representatives_live(const wn_representatives *r); /* rows tha
 WN_API wn_status wn_select_submodular_dynamic(wn_ctx *ctx, const wn_select_input *in,
                                               const wn_select_submodular_dynamic_params *params,
                                               wn_selection **out);
+#define WN_SELECT_SIMCORE_PARAMS(P)                                                       \
+    P(i64, size, 0, 0, WN_ROWS_MAX, "rows to select; 0 = as many as the stop rule takes") \
+    P(i64, k, 0, 0, WN_K_MAX,                                                             \
+      "prototypes of the target, by k-means; 0 = 100, or every row of a smaller target")  \
+    P(f64, stop, 0.95, 0, 1,                                                              \
+      "when size is 0: end before a round whose summed cosine is below this share of "    \
+      "the first round's")                                                                \
+    P(u64, seed, 0, 0, 0, "seed of the k-means")
+WN_PARAM_STRUCT(wn_select_simcore_params, WN_SELECT_SIMCORE_PARAMS);
+
+/* The rows nearest to a target pool, round by round: kim2023simcore. Cosine whatever the metric. WN_E_DATA: an
+ * empty target, size above the rows, rows without a direction, nothing that is like the target. */
+WN_API wn_status wn_select_simcore(wn_ctx *ctx, const wn_select_input *in,
+                                   const wn_select_simcore_params *params, wn_selection **out);
 
 #ifdef __cplusplus
 }
