@@ -32,3 +32,45 @@ double wni_log_fixed(double x)
         sum = (sum + 1.0 / k) * s2;
     return e * ln2_high + (2.0 * s + (2.0 * s * sum + e * ln2_low));
 }
+
+/* x = k log 2 + r, |r| <= log 2 / 2; e^r by its series to r^13, the even and the odd powers apart; then
+ * k goes into the exponent. Without branches, so that compilers take several at a time. */
+static inline double exp_of(double x)
+{
+    const double ln2_high = 0x1.62e42fefa3800p-1, ln2_low = 0x1.ef35793c76730p-45;
+    const double magic = 0x1.8p52; /* added, it leaves a whole number in the low bits */
+    double bounded = x < -709.0 ? -709.0 : x > 709.0 ? 709.0 : x;
+    double shifted = bounded * 0x1.71547652b82fep0 + magic, k = shifted - magic;
+    double high = bounded - k * ln2_high, r = high - k * ln2_low, r2 = r * r, even, odd, power;
+    double lost = (high - r) - k * ln2_low; /* what rounding took from r */
+    uint64_t bits, one = 0x3ff0000000000000u;
+
+    even = 1.0 / 479001600;
+    even = even * r2 + 1.0 / 3628800;
+    even = even * r2 + 1.0 / 40320;
+    even = even * r2 + 1.0 / 720;
+    even = even * r2 + 1.0 / 24;
+    even = even * r2 + 0.5;
+    odd = 1.0 / 6227020800;
+    odd = odd * r2 + 1.0 / 39916800;
+    odd = odd * r2 + 1.0 / 362880;
+    odd = odd * r2 + 1.0 / 5040;
+    odd = odd * r2 + 1.0 / 120;
+    odd = odd * r2 + 1.0 / 6;
+    memcpy(&bits, &shifted, sizeof bits);
+    bits = one + (bits << 52);
+    memcpy(&power, &bits, sizeof power);
+    power *= 1.0 + (r + (lost + (even * r2 + odd * (r2 * r))));
+    return x < -708.0 ? 0.0 : power;
+}
+
+double wni_exp_fixed(double x)
+{
+    return x > 709.0 ? exp_of(x - 1.0) * 0x1.5bf0a8b145769p1 : exp_of(x);
+}
+
+void wni_exp_fixed_n(double *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] = wni_exp_fixed(x[i]);
+}

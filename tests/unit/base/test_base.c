@@ -83,6 +83,28 @@ static void log_fixed_is_log(void **state)
     assert_true(fabs(wni_log_fixed(5e-324) - log(5e-324)) < 1e-12);
 }
 
+static void exp_fixed_is_exp(void **state)
+{
+    double many[2001];
+
+    (void)state;
+    assert_true(wni_exp_fixed(0.0) == 1.0);
+    assert_true(wni_exp_fixed(-0.0) == 1.0);
+    for (int i = -1000; i <= 1000; i++) {
+        double x = i * 0.707 + i * i * 1e-7, want = exp(x);
+        many[i + 1000] = x;
+        assert_true(fabs(wni_exp_fixed(x) - want) <= 4.4e-16 * want);
+        x = i * 1e-3;
+        assert_true(fabs(wni_exp_fixed(x) - exp(x)) <= 4.4e-16 * exp(x));
+    }
+    wni_exp_fixed_n(many, 2001);
+    for (int i = -1000; i <= 1000; i++)
+        assert_true(many[i + 1000] == wni_exp_fixed(i * 0.707 + i * i * 1e-7));
+    assert_true(wni_exp_fixed(-709) == 0 && wni_exp_fixed(-HUGE_VAL) == 0);
+    assert_true(isfinite(wni_exp_fixed(709.7)) && wni_exp_fixed(709.9) == HUGE_VAL);
+    assert_true(wni_exp_fixed(HUGE_VAL) == HUGE_VAL);
+}
+
 typedef struct sum_arg {
     int64_t part[1000];
     int64_t fail_from;
@@ -261,6 +283,7 @@ int main(void)
         cmocka_unit_test(random_subset_is_sorted_distinct_and_fair),
         cmocka_unit_test(random_subset_can_be_stopped),
         cmocka_unit_test(log_fixed_is_log),
+        cmocka_unit_test(exp_fixed_is_exp),
         cmocka_unit_test(parallel_covers_every_row_once),
         cmocka_unit_test(first_failure_wins_at_any_thread_count),
         cmocka_unit_test(cancel_stops_and_the_context_stays_usable),
