@@ -16,6 +16,7 @@
 #include "winnow/folder.h"
 #include "winnow/graph.h"
 #include "winnow/labels.h"
+#include "winnow/learn.h"
 #include "winnow/measure.h"
 #include "winnow/score.h"
 #include "winnow/select.h"
