@@ -26,6 +26,8 @@ typedef struct wni_level {
  * caller in the error. */
 wn_status wni_level_new(wn_ctx *ctx, const wn_tree *tree, int32_t level, const char *what,
                         wni_level *out);
+/* WN_E_DATA unless at least two clusters have rows. */
+wn_status wni_level_two(wn_ctx *ctx, const wni_level *level, const char *what);
 void wni_level_free(wn_ctx *ctx, wni_level *level);
 /* Bytes that it takes; 0 when the tree has no such level. */
 int64_t wni_level_bytes(const wn_tree *tree, int32_t level);

@@ -72,6 +72,14 @@ done:
     return st;
 }
 
+wn_status wni_level_two(wn_ctx *ctx, const wni_level *level, const char *what)
+{
+    if (level->with_rows >= 2) return WN_OK;
+    return wni_fail(ctx, WN_E_DATA,
+                    "%s: the level of the tree has %d cluster%s with rows, expected at least 2",
+                    what, (int)level->with_rows, level->with_rows == 1 ? "" : "s");
+}
+
 /* ---- similarity to the own centre ------------------------------------------------------------------- */
 
 typedef struct similarities {
