@@ -12,7 +12,7 @@
 #include "io/outdir.h"
 #include "io/vecfile.h"
 
-#define CHUNK_BYTES (1 << 20)
+#define CHUNK_BYTES (1 << 16)
 
 wn_status wni_file_hash(wn_ctx *ctx, const char *path, int64_t *bytes, uint64_t *hash)
 {
