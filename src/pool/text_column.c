@@ -36,6 +36,18 @@ static const char *nearest(wn_ctx *ctx, const wn_table *table, const char *name)
     return near;
 }
 
+wn_status wni_table_column(wn_ctx *ctx, const wn_table *table, const char *name, int32_t *column)
+{
+    const char *near;
+
+    *column = wn_table_column_find(table, name);
+    if (*column >= 0) return WN_OK;
+    near = nearest(ctx, table, name);
+    if (near) return wni_fail(ctx, WN_E_DATA, "no column '%s'; did you mean '%s'?", name, near);
+    return wni_fail(ctx, WN_E_DATA, "no column '%s' among the %d of the table", name,
+                    (int)wn_table_columns(table));
+}
+
 static wn_status named(wn_ctx *ctx, const wn_table *table, const char *name, int32_t *column)
 {
     char list[400];

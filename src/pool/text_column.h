@@ -16,6 +16,9 @@ const char *wni_table_where(const wn_table *table, int64_t row, char *buf, size_
 /* Bytes of a column's texts together. One pass over the rows. */
 wn_status wni_table_text_bytes(const wn_table *table, int32_t column, int64_t *bytes);
 
+/* The column called `name`, of any type. WN_E_DATA: no such column (nearest name offered). */
+wn_status wni_table_column(wn_ctx *ctx, const wn_table *table, const char *name, int32_t *column);
+
 /* The column called `name`; for "" the column text, content or body, in this order, else the only TEXT
  * column that is not the id. WN_E_DATA: no such column (nearest name offered), it does not hold text, or
  * several could be meant (they are listed). */

@@ -13,7 +13,7 @@
 #include "base/fixmath.h"
 #include "base/rng.h"
 #include "pool/text_column.h"
-#include "vectorize/lexical_features.h"
+#include "pool/text_features.h"
 #include "winnow/vectorize.h"
 
 #define DF_BITS     22

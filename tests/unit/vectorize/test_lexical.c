@@ -13,7 +13,7 @@
 #include "base/ctx_impl.h"
 #include "base/rng.h"
 #include "support/support.h"
-#include "vectorize/lexical_features.h"
+#include "pool/text_features.h"
 
 typedef wn_vectorize_lexical_params lexical_params;
 

@@ -4,7 +4,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "vectorize/lexical_features.h"
+#include "pool/text_features.h"
 
 #define LONGEST 16 /* n-gram */
 #define SLACK   64 /* slots behind the table, so that a run at its end need not wrap */

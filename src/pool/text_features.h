@@ -2,8 +2,8 @@
  *
  * The features of one text: hashed word and character n-grams with their counts, ordered by hash.
  */
-#ifndef WNI_LEXICAL_FEATURES_H
-#define WNI_LEXICAL_FEATURES_H
+#ifndef WNI_TEXT_FEATURES_H
+#define WNI_TEXT_FEATURES_H
 
 #include "base/ctx_impl.h"
 
