@@ -234,6 +234,11 @@ done:
     return st;
 }
 
+const char *wni_out_scratch_dir(const wni_out *out)
+{
+    return out->tmp;
+}
+
 wn_ctx *wni_out_ctx(const wni_out *out)
 {
     return out->ctx;

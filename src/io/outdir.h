@@ -21,6 +21,9 @@ wn_ctx *wni_out_ctx(const wni_out *out);
 /* The folder in memory that is written to; NULL = files. */
 struct wn_folder *wni_out_folder(const wni_out *out);
 
+/* The temporary folder, for files without a name that only the run needs; NULL = the output is in memory. */
+const char *wni_out_scratch_dir(const wni_out *out);
+
 /* Path of a file inside the temporary folder ("level2/labels.npy": folders are made); for an output that
  * is a file, name NULL gives the file itself and a name gives a companion `path.name`. Belongs to out.
  * WN_E_USAGE when the output is a folder in memory, which has no files. */
