@@ -7,6 +7,7 @@
 
 #include "winnow/method.h"
 #include "winnow/pool.h"
+#include "winnow/table.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -23,14 +24,21 @@ typedef struct wn_dedup_report {
     double worst_similarity; /* lowest similarity between a dropped row and its partner; 1 = none */
     int64_t recall_duplicates; /* sampled rows that have a duplicate before them anywhere */
     int64_t zero_rows;         /* rows without a direction: compared with nothing, kept */
+    int64_t empty_texts;       /* rows without a word: compared with nothing, kept */
+    int64_t repeats_reference; /* rows that go because a row of the reference is like them */
+    int32_t bands, band_rows;  /* of MinHash signatures; 0 = none were made */
+    double band_chance;        /* that a pair at the threshold is compared; 1 = all are */
 } wn_dedup_report;
 
 /* All arrays belong to the object. */
 typedef struct wn_dedup {
     wn_ctx *ctx;
     int64_t n, kept;
-    int64_t *partner;  /* (n) the row a dropped row repeats; its own number for a kept row */
-    float *similarity; /* (n) cosine to the partner (1 for identical bytes and for kept rows) */
+    int64_t
+        *partner; /* (n) the row a dropped row repeats; its own number for a kept row; -1 - r for a
+                        * row that repeats row r of the reference */
+    float *similarity; /* (n) cosine to the partner, or Jaccard similarity of texts (1 for identical
+                        * bytes and for kept rows); NaN where it was not computed */
     wn_dedup_report report;
 } wn_dedup;
 
@@ -41,6 +49,11 @@ WN_API void wn_dedup_free(wn_dedup *dedup); /* NULL ok */
 typedef struct wn_dedup_input {
     uint32_t struct_size;
     const wn_pool *pool;
+    wn_table *table;         /* of methods that read text */
+    int32_t column;          /* the text */
+    wn_table *against_table; /* a reference: rows of the pool that repeat one of it go; or NULL */
+    int32_t against_column;  /* its text */
+    const char *scratch_dir; /* folder for what does not fit in memory; NULL = all must fit */
 } wn_dedup_input;
 
 typedef struct wn_dedup_ops {
@@ -83,6 +96,32 @@ WN_PARAM_STRUCT(wn_dedup_semantic_params, WN_DEDUP_SEMANTIC_PARAMS);
 /* Rows whose cosine reaches a threshold: abbas2023, with the two rules told apart. */
 WN_API wn_status wn_dedup_semantic(wn_ctx *ctx, const wn_dedup_input *in,
                                    const wn_dedup_semantic_params *params, wn_dedup **out);
+
+typedef enum wn_dedup_scope { WN_DEDUP_WITHIN = 0, WN_DEDUP_ACROSS } wn_dedup_scope;
+
+#define WN_DEDUP_MINHASH_PARAMS(P)                                                                \
+    P(text, text, "", 0, 63, "column that holds the text, as in vectorize lexical")               \
+    P(f64, min_similarity, 0.8, 0.01, 1, "Jaccard similarity from which two rows are duplicates") \
+    P(i32, shingle, 5, 1, 16, "words in a shingle; a shorter text is one shingle")                \
+    P(i32, num_perm, 128, 1, 4096, "values of a signature, at most")                              \
+    P(i32, bands, 0, 0, 4096, "bands of the signature; 0 = from the threshold")                   \
+    P(i32, band_rows, 0, 0, 4096, "values in a band; 0 = from the threshold")                     \
+    P(f64, miss_weight, 0.98, 0, 1,                                                               \
+      "where bands are chosen: what a missed pair weighs against one compared in vain")           \
+    P(bool, verify, 1, 0, 1, "compute the Jaccard similarity of candidates")                      \
+    P(text, source, "", 0, 63, "column that tells where a row is from; empty = all one source")   \
+    P(choice, scope, WN_DEDUP_WITHIN, "within|across", 0,                                         \
+      "with a source: duplicates go within one source, or across two only")                       \
+    P(bool, within_pool, 1, 0, 1, "compare rows of the pool with each other")                     \
+    P(u64, seed, 0, 0, 0, "seed of the signatures")
+WN_PARAM_STRUCT(wn_dedup_minhash_params, WN_DEDUP_MINHASH_PARAMS);
+
+/* Texts whose sets of word shingles are alike: broder1997, with the bands of leskovec2020 and, with `verify`,
+ * the exact similarity of every candidate. A row goes when a kept row before it is a candidate that reaches
+ * the threshold; its partner is the most similar of those. The rule is `groups` of dedup semantic. WN_E_DATA
+ * for a text that is missing. */
+WN_API wn_status wn_dedup_minhash(wn_ctx *ctx, const wn_dedup_input *in,
+                                  const wn_dedup_minhash_params *params, wn_dedup **out);
 
 #ifdef __cplusplus
 }

@@ -26,6 +26,7 @@ typedef enum wn_why_rule {
     WN_WHY_COVERED,         /* the partner, which is kept, stands for it */
     WN_WHY_LIMIT,           /* its score lies outside the limits asked for */
     WN_WHY_ABSENT,          /* it was not there: never inserted, or deleted again */
+    WN_WHY_REFERENCE, /* the partner, a row of the reference, is as similar as the threshold */
     WN_WHY_COUNT
 } wn_why_rule;
 
@@ -33,7 +34,7 @@ WN_API const char *wn_why_rule_name(int32_t rule); /* "kept", "exact-duplicate",
 
 /* Why a row of the pool is in or out; the element of why.npy (24 bytes, no padding). */
 typedef struct wn_why {
-    int64_t partner;  /* the row that stands for it; -1 = none */
+    int64_t partner;  /* the row that stands for it; -1 = none; of WN_WHY_REFERENCE a row of it */
     float similarity; /* cosine to the partner, NaN = none */
     int32_t cluster;  /* finest cluster, -1 = none */
     int32_t rule;     /* wn_why_rule */

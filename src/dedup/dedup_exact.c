@@ -180,4 +180,5 @@ const wn_method wni_method_dedup_exact = {
     .n_params = WN_PARAM_COUNT,
     .params_bytes = sizeof(wn_dedup_exact_params),
     .ops = &ops,
+    .inputs = "pool",
 };

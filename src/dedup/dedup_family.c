@@ -3,11 +3,13 @@
  * The family `dedup`: its object, the checks that every method shares, the files of a run.
  */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/param.h"
+#include "dedup/dedup_files.h"
 #include "pool/pool_use.h"
-#include "pool/run.h"
+#include "pool/text_column.h"
 #include "winnow/dedup.h"
 #include "winnow/select.h"
 
@@ -43,82 +45,63 @@ void wn_dedup_free(wn_dedup *dedup)
     wni_free(dedup->ctx, dedup);
 }
 
-static wn_status check_input(wn_ctx *ctx, const wn_method *method, const wn_dedup_input *in,
-                             wn_estimate *estimate, const void *params)
+/* What a caller built against an older header gave, the rest empty. */
+static wn_status take_input(wn_ctx *ctx, const wn_method *method, const wn_dedup_input *given,
+                            wn_dedup_input *in)
 {
-    const wn_dedup_ops *ops;
+    bool text = method && method->inputs && strncmp(method->inputs, "text", 4) == 0;
 
+    memset(in, 0, sizeof *in);
     if (!method || strcmp(method->family, "dedup") != 0)
         return wni_fail(ctx, WN_E_USAGE, "dedup: found a method of %s, expected one of dedup",
                         method ? method->family : "no family");
-    if (!in || in->struct_size < sizeof in->struct_size || !in->pool)
+    if (given && given->struct_size >= sizeof in->struct_size)
+        memcpy(in, given, given->struct_size < sizeof *in ? given->struct_size : sizeof *in);
+    if (!text && !in->pool)
         return wni_fail(ctx, WN_E_USAGE, "dedup %s: no pool is given", method->name);
-    ops = method->ops;
-    return ops->estimate(ctx, in, params, estimate);
+    if (text && !in->table)
+        return wni_fail(ctx, WN_E_USAGE, "dedup %s: no table is given", method->name);
+    if (text && (in->column < 0 || in->column >= wn_table_columns(in->table)))
+        return wni_fail(ctx, WN_E_USAGE, "dedup %s: column %d, the table has %d", method->name,
+                        in->column, wn_table_columns(in->table));
+    if (in->against_table &&
+        (in->against_column < 0 || in->against_column >= wn_table_columns(in->against_table)))
+        return wni_fail(ctx, WN_E_USAGE, "dedup %s: column %d, the reference has %d", method->name,
+                        in->against_column, wn_table_columns(in->against_table));
+    return WN_OK;
 }
 
-wn_status wn_dedup_run(wn_ctx *ctx, const wn_method *method, const wn_dedup_input *in,
+/* Refuses at once what would not fit. */
+static wn_status need(wn_ctx *ctx, const wn_method *method, const wn_dedup_input *in,
+                      const wn_estimate *estimate)
+{
+    char what[64];
+
+    if (in->pool) return wni_pool_need_run(ctx, in->pool, method, estimate);
+    snprintf(what, sizeof what, "dedup %s", method->name);
+    return wni_budget_need(ctx, estimate->peak_bytes, what);
+}
+
+wn_status wn_dedup_run(wn_ctx *ctx, const wn_method *method, const wn_dedup_input *given,
                        const void *params, wn_dedup **out)
 {
     const wn_dedup_ops *ops;
+    wn_dedup_input in;
     wn_estimate estimate;
     wn_status st;
 
     *out = NULL;
-    WNI_TRY(check_input(ctx, method, in, &estimate, params));
-    WNI_TRY(wni_pool_need_run(ctx, in->pool, method, &estimate));
-    WNI_TRY(wn_pool_check(ctx, in->pool, 1, NULL));
+    WNI_TRY(take_input(ctx, method, given, &in));
     ops = method->ops;
-    WNI_TRY(ops->run(ctx, in, params, out));
+    WNI_TRY(ops->estimate(ctx, &in, params, &estimate));
+    WNI_TRY(need(ctx, method, &in, &estimate));
+    if (in.pool) WNI_TRY(wn_pool_check(ctx, in.pool, 1, NULL));
+    WNI_TRY(ops->run(ctx, &in, params, out));
 done:
     return st;
 }
 
-/* ---- files ----------------------------------------------------------------------------------- */
-
-/* The kept row at the end of a row's chain of partners. Partners are earlier rows and rows ascend, so
- * group[partner] is final when it is asked for. */
-static void resolve_groups(const wn_dedup *dedup, int64_t *group)
-{
-    for (int64_t i = 0; i < dedup->n; i++)
-        group[i] = dedup->partner[i] == i ? i : group[dedup->partner[i]];
-}
-
-static wn_status write_rows(wni_run *run, const wn_dedup *dedup)
-{
-    int64_t *rows = NULL, kept = 0;
-    wn_status st;
-
-    WNI_NEW(run->ctx, rows, dedup->n);
-    for (int64_t i = 0; i < dedup->n; i++)
-        if (dedup->partner[i] == i) rows[kept++] = i;
-    WNI_TRY(wni_out_npy(run->out, "rows.npy", "<i8", sizeof *rows, &kept, 1, rows));
-    resolve_groups(dedup, rows);
-    WNI_TRY(wni_out_npy(run->out, "groups.npy", "<i8", sizeof *rows, &dedup->n, 1, rows));
-done:
-    wni_free(run->ctx, rows);
-    return st;
-}
-
-static wn_status write_why(wni_run *run, const wn_dedup *dedup, wn_why_rule rule)
-{
-    wn_why *why = NULL;
-    wn_status st;
-
-    WNI_NEW(run->ctx, why, dedup->n);
-    for (int64_t i = 0; i < dedup->n; i++) {
-        bool kept = dedup->partner[i] == i;
-        why[i] = (wn_why){.partner = kept ? -1 : dedup->partner[i],
-                          .similarity = kept ? NAN : dedup->similarity[i],
-                          .cluster = -1,
-                          .rule = kept ? WN_WHY_KEPT : rule,
-                          .copies = kept};
-    }
-    WNI_TRY(wni_out_npy(run->out, "why.npy", WN_WHY_DESCR, sizeof *why, &dedup->n, 1, why));
-done:
-    wni_free(run->ctx, why);
-    return st;
-}
+/* ---- from files to a folder ------------------------------------------------------------------------ */
 
 static wn_status record(wni_run *run, const wn_dedup *dedup, wn_why_rule rule)
 {
@@ -128,8 +111,15 @@ static wn_status record(wni_run *run, const wn_dedup *dedup, wn_why_rule rule)
     WNI_TRY(wni_record_int(run, "rows", dedup->n));
     WNI_TRY(wni_record_int(run, "kept", dedup->kept));
     WNI_TRY(wni_record_int(run, "removed", dedup->n - dedup->kept));
-    if (rule == WN_WHY_NEAR_DUPLICATE) {
+    if (run->input(run, "against"))
+        WNI_TRY(wni_record_int(run, "repeats_reference", r->repeats_reference));
+    if (rule == WN_WHY_NEAR_DUPLICATE)
         WNI_TRY(wni_record_int(run, "pairs_compared", r->pairs_compared));
+    if (r->bands > 0) {
+        WNI_TRY(wni_record_int(run, "bands", r->bands));
+        WNI_TRY(wni_record_int(run, "band_rows", r->band_rows));
+        WNI_TRY(wni_record_real(run, "chance_at_threshold", r->band_chance));
+    } else if (rule == WN_WHY_NEAR_DUPLICATE) {
         WNI_TRY(wni_record_int(run, "blocks", r->blocks));
     }
     if (r->recall_sample > 0) {
@@ -137,13 +127,18 @@ static wn_status record(wni_run *run, const wn_dedup *dedup, wn_why_rule rule)
         WNI_TRY(wni_record_int(run, "recall_duplicates", r->recall_duplicates));
         WNI_TRY(wni_record_real(run, "recall", r->recall));
     }
-    if (rule == WN_WHY_NEAR_DUPLICATE && dedup->kept < dedup->n)
+    if (rule == WN_WHY_NEAR_DUPLICATE && dedup->kept < dedup->n && !isnan(r->worst_similarity))
         WNI_TRY(wni_record_real(run, "worst_similarity", r->worst_similarity));
     if (r->zero_rows > 0) {
         WNI_TRY(wni_record_int(run, "zero_rows", r->zero_rows));
         WNI_TRY(wni_record_warn(run,
                                 "%lld zero rows have no direction: compared with nothing, kept",
                                 (long long)r->zero_rows));
+    }
+    if (r->empty_texts > 0) {
+        WNI_TRY(wni_record_int(run, "empty_texts", r->empty_texts));
+        WNI_TRY(wni_record_warn(run, "%lld texts have no word: compared with nothing, kept",
+                                (long long)r->empty_texts));
     }
     if (r->blocks > 1 && r->recall_sample == 0)
         WNI_TRY(wni_record_warn(run,
@@ -160,40 +155,71 @@ done:
     return st;
 }
 
+/* Opens the text of the pool and, when it is given, of the reference, which has the same column. */
+static wn_status open_texts(wni_run *run, wn_dedup_input *in)
+{
+    const char *path = run->input(run, "against"), *id = run->option(run, "id");
+    char name[WN_TEXT_MAX] = "";
+    wn_table_options options;
+    wn_status st;
+
+    wn_params_text(run->method, run->params, "text", name, sizeof name);
+    in->table = run->table;
+    WNI_TRY(wni_text_column(run->ctx, run->table, name, &in->column));
+    if (!path) return WN_OK;
+    if (!wn_table_is_text_path(path))
+        return wni_fail(run->ctx, WN_E_USAGE,
+                        "against: %s: expected text (.jsonl .ndjson .csv .tsv, also .gz or .zst), "
+                        "as the pool is",
+                        path);
+    wn_table_options_init(&options);
+    if (*name) options.text = name;
+    options.id = id;
+    WNI_TRY(wn_table_build(run->ctx, &path, 1, "", &options, &in->against_table));
+    WNI_TRY(wni_text_column(run->ctx, in->against_table,
+                            wn_table_column_name(in->table, in->column), &in->against_column));
+done:
+    return st;
+}
+
 static wn_status family_run(wni_run *run)
 {
-    const wn_dedup_ops *ops;
+    const wn_dedup_ops *ops = run->method->ops;
     wn_dedup_input in = {.struct_size = sizeof in, .pool = run->pool};
     wn_why_rule rule =
         strcmp(run->method->name, "exact") == 0 ? WN_WHY_EXACT_DUPLICATE : WN_WHY_NEAR_DUPLICATE;
-    int64_t n = wn_pool_rows(run->pool);
+    int64_t n = run->pool ? wn_pool_rows(run->pool) : wn_table_rows(run->table);
     wn_dedup *dedup = NULL;
     wn_status st;
 
-    WNI_TRY(check_input(run->ctx, run->method, &in, &run->estimate, run->params));
+    if (run->table) WNI_TRY(open_texts(run, &in));
+    in.scratch_dir = run->plan ? "" : wni_out_scratch_dir(run->out);
+    WNI_TRY(ops->estimate(run->ctx, &in, run->params, &run->estimate));
     /* why.npy is made when the method's own memory is gone, beside its result. */
-    run->estimate.peak_bytes = wni_max(
-        run->estimate.peak_bytes, n * (int64_t)(sizeof(wn_why) + sizeof(int64_t) + sizeof(float)));
+    run->estimate.peak_bytes =
+        wni_max(run->estimate.peak_bytes,
+                wni_dedup_write_bytes(n) + n * (int64_t)(sizeof(int64_t) + sizeof(float)));
     if (run->plan) goto done;
-    WNI_TRY(wni_pool_need_run(run->ctx, run->pool, run->method, &run->estimate));
-    ops = run->method->ops;
+    WNI_TRY(need(run->ctx, run->method, &in, &run->estimate));
     WNI_TRY(ops->run(run->ctx, &in, run->params, &dedup));
-    WNI_TRY(write_rows(run, dedup));
-    WNI_TRY(write_why(run, dedup, rule));
+    WNI_TRY(wni_dedup_write(run, dedup, rule, in.against_table));
     WNI_TRY(record(run, dedup, rule));
 done:
     wn_dedup_free(dedup);
+    wn_table_free(in.against_table);
     return st;
 }
 
 static const wn_family_input inputs[] = {
-    {"pool", "pool", 1, "the rows: .npy and other vector files, see `winnow info`"}};
+    {"pool", "pool|text", 1, "the rows: .npy and other vector files, or text (.jsonl .csv .tsv)"},
+    {"against", "pool|text", 0,
+     "a reference, of the kind of the pool: rows that repeat one of it go"}};
 
 const wn_family wni_family_dedup = {
     .name = "dedup",
     .summary = "find rows that repeat an earlier row",
     .default_method = "semantic",
     .inputs = inputs,
-    .n_inputs = 1,
+    .n_inputs = 2,
     .run = (const void *)family_run,
 };

@@ -356,4 +356,5 @@ const wn_method wni_method_dedup_semantic = {
     .n_params = WN_PARAM_COUNT,
     .params_bytes = sizeof(wn_dedup_semantic_params),
     .ops = &ops,
+    .inputs = "pool",
 };

@@ -3,6 +3,7 @@
  * `winnow why`: what a finished output folder knows about one row. It reads the folder alone, so that any
  * family that writes why.npy is answered for.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,8 +77,9 @@ static wn_status open_why(why_folder *f)
     WNI_TRY(wni_npy_load(f->ctx, path, WN_WHY_DESCR, 1, &f->n, &data));
     f->why = data;
     for (int64_t i = 0; i < f->n; i++)
-        if (f->why[i].partner < -1 || f->why[i].partner >= f->n || f->why[i].rule < 0 ||
-            f->why[i].rule >= WN_WHY_COUNT) {
+        if (f->why[i].partner < -1 ||
+            (f->why[i].partner >= f->n && f->why[i].rule != WN_WHY_REFERENCE) ||
+            f->why[i].rule < 0 || f->why[i].rule >= WN_WHY_COUNT) {
             st = wni_fail(f->ctx, WN_E_DATA,
                           "%s: row %lld: found partner %lld and rule %d, expected a partner below "
                           "%lld and a rule below %d: the file is damaged",
@@ -203,6 +205,20 @@ static wn_status say_text(why_folder *f, const char *name, int64_t row)
     return WN_OK;
 }
 
+/* A row of this pool that stands for it. */
+static bool has_partner(const why_folder *f, int64_t row)
+{
+    return f->why[row].partner >= 0 && f->why[row].rule != WN_WHY_REFERENCE;
+}
+
+/* What the similarities of the folder are. */
+static const char *likeness(const why_folder *f)
+{
+    const char *method = json_string_value(json_object_get(f->manifest, "method"));
+
+    return method && strcmp(method, "minhash") == 0 ? "Jaccard similarity" : "cosine";
+}
+
 static void say_rule(why_folder *f, const wn_why *why)
 {
     switch (why->rule) {
@@ -215,6 +231,12 @@ static void say_rule(why_folder *f, const wn_why *why)
         break;
     case WN_WHY_NEAR_DUPLICATE:
         wni_str_add(&f->out, ": dropped, a near duplicate");
+        break;
+    case WN_WHY_REFERENCE:
+        wni_str_addf(&f->out, ": dropped, it repeats row %lld of the reference",
+                     (long long)why->partner);
+        if (!isnan(why->similarity))
+            wni_str_addf(&f->out, ", %s %.4f", likeness(f), (double)why->similarity);
         break;
     case WN_WHY_NO_CLUSTER:
         wni_str_add(&f->out, ": dropped, in no cluster: the tree was made without it");
@@ -235,14 +257,14 @@ static wn_status say_partners(why_folder *f, int64_t row)
 {
     wn_status st = WN_OK;
 
-    for (int i = 0; i < CHAIN_MAX && f->why[row].partner >= 0; i++) {
+    for (int i = 0; i < CHAIN_MAX && has_partner(f, row); i++) {
         const wn_why *why = &f->why[row];
         const wn_why *to = &f->why[why->partner];
 
         wni_str_add(&f->out, i ? "  which is beside " : "  beside   ");
         WNI_TRY(say_row(f, why->partner));
-        if (why->rule == WN_WHY_NEAR_DUPLICATE)
-            wni_str_addf(&f->out, ", cosine %.4f", (double)why->similarity);
+        if (why->rule == WN_WHY_NEAR_DUPLICATE && !isnan(why->similarity))
+            wni_str_addf(&f->out, ", %s %.4f", likeness(f), (double)why->similarity);
         wni_str_addf(&f->out, ": %s\n",
                      to->rule == WN_WHY_KEPT    ? "kept"
                      : to->rule == WN_WHY_QUOTA ? "not a duplicate, but over quota"
@@ -280,7 +302,7 @@ static wn_status answer(why_folder *f, int64_t row)
     WNI_TRY(say_partners(f, row));
     say_cluster(f, why->cluster);
     WNI_TRY(say_text(f, "text", row));
-    if (why->partner >= 0) WNI_TRY(say_text(f, "partner", why->partner));
+    if (has_partner(f, row)) WNI_TRY(say_text(f, "partner", why->partner));
     if (f->other >= 0)
         wni_str_addf(&f->out,
                      "  note     %lld is also the %s of row %lld; a row number goes first\n",

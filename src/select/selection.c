@@ -7,8 +7,9 @@ _Static_assert(sizeof(wn_why) == 24, "why.npy has 24 bytes a row");
 const char *wn_why_rule_name(int32_t rule)
 {
     static const char *const names[WN_WHY_COUNT] = {
-        "kept",  "exact-duplicate", "near-duplicate", "quota",   "no-cluster",
-        "score", "not-drawn",       "off-target",     "covered", "limit"};
+        "kept",       "exact-duplicate", "near-duplicate", "quota",
+        "no-cluster", "score",           "not-drawn",      "off-target",
+        "covered",    "limit",           "absent",         "repeats-reference"};
 
     return rule >= 0 && rule < WN_WHY_COUNT ? names[rule] : "?";
 }

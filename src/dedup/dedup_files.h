@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a run of `winnow dedup` writes.
+ */
+#ifndef WNI_DEDUP_FILES_H
+#define WNI_DEDUP_FILES_H
+
+#include "base/strbuf.h"
+#include "pool/run.h"
+#include "winnow/dedup.h"
+#include "winnow/select.h"
+
+/* rows.npy, groups.npy, why.npy, removed.jsonl, groups.csv. `reference` (NULL = none, or without ids) has the
+ * ids of the rows that dedup->partner names as -1 - r. */
+wn_status wni_dedup_write(wni_run *run, const wn_dedup *dedup, wn_why_rule rule,
+                          wn_table *reference);
+/* What they take beside the answer. */
+int64_t wni_dedup_write_bytes(int64_t n);
+
+/* A row as fields of a JSON object: `"row": 17, "id": "n00017"`; the id where the table (or NULL) has one. */
+wn_status wni_dedup_add_row(wni_str *line, const char *name, const char *id_name, int64_t row,
+                            wn_table *table);
+/* A JSON string; `bytes` = -1: all of it, else at most so many, and an ellipsis where it is cut. */
+void wni_dedup_add_json(wni_str *line, const char *text, int64_t bytes);
+
+#endif
