@@ -197,6 +197,51 @@ WN_PARAM_STRUCT(wn_select_simcore_params, WN_SELECT_SIMCORE_PARAMS);
 WN_API wn_status wn_select_simcore(wn_ctx *ctx, const wn_select_input *in,
                                    const wn_select_simcore_params *params, wn_selection **out);
 
+#define WN_SELECT_S2L_PARAMS(P)                           \
+    P(i64, size, 10000, 1, WN_ROWS_MAX, "rows to select") \
+    P(i64, k, 100, 1, WN_K_MAX, "clusters of losses")     \
+    P(u64, seed, 0, 0, 0, "seed of every random choice")
+WN_PARAM_STRUCT(wn_select_s2l_params, WN_SELECT_S2L_PARAMS);
+
+/* The same number of rows from every cluster of loss trajectories: yang2024s2l. Reads losses, under L2. */
+WN_API wn_status wn_select_s2l(wn_ctx *ctx, const wn_select_input *in,
+                               const wn_select_s2l_params *params, wn_selection **out);
+
+#define WN_SELECT_CLUSTER_RANK_PARAMS(P)                                                         \
+    P(i64, size, 10000, 1, WN_ROWS_MAX, "rows to select")                                        \
+    P(i64, per_cluster, 1, 0, WN_ROWS_MAX, "best rows of every cluster that are taken for sure") \
+    P(i64, k, 0, 0, WN_K_MAX,                                                                    \
+      "clusters to make when no tree is given; 0 = the square root of half the rows")            \
+    P(u64, seed, 0, 0, 0, "seed of the k-means")
+WN_PARAM_STRUCT(wn_select_cluster_rank_params, WN_SELECT_CLUSTER_RANK_PARAMS);
+
+/* The best rows of every cluster and, for the rest of the size, the best of all: ge2024car. Reads pool, scores
+ * and perhaps tree. WN_E_DATA when the best rows of the clusters alone are more than size. */
+WN_API wn_status wn_select_cluster_rank(wn_ctx *ctx, const wn_select_input *in,
+                                        const wn_select_cluster_rank_params *params,
+                                        wn_selection **out);
+
+typedef enum wn_keep { WN_KEEP_HARD = 0, WN_KEEP_EASY } wn_keep;
+
+#define WN_SELECT_PROTOTYPES_PARAMS(P)                                                           \
+    P(i64, size, 10000, 1, WN_ROWS_MAX, "rows to select")                                        \
+    P(choice, keep, WN_KEEP_HARD, "hard|easy", 0,                                                \
+      "rows far from the centre of their cluster, or rows near to it")                           \
+    P(i64, k, 0, 0, WN_K_MAX,                                                                    \
+      "clusters to make when no tree is given; 0 = the square root of the rows")                 \
+    P(bool, dedup, 0, 0, 1, "leave out near duplicates before the clusters are made")            \
+    P(f64, min_similarity, 0.95, -1, 1, "with dedup: cosine from which two rows are duplicates") \
+    P(f64, random_share, 0, 0, 1,                                                                \
+      "share of the rows that is drawn at random and weighted for the rows left out")            \
+    P(u64, seed, 0, 0, 0, "seed of every random choice")
+WN_PARAM_STRUCT(wn_select_prototypes_params, WN_SELECT_PROTOTYPES_PARAMS);
+
+/* Rows by their distance to the centre of their cluster: sorscher2022; with dedup tirumala2023. Reads pool and
+ * perhaps tree. WN_E_USAGE: dedup and a tree. WN_E_DATA: fewer rows left than size. */
+WN_API wn_status wn_select_prototypes(wn_ctx *ctx, const wn_select_input *in,
+                                      const wn_select_prototypes_params *params,
+                                      wn_selection **out);
+
 #ifdef __cplusplus
 }
 #endif

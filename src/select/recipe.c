@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "select/calibrate.h"
 #include "select/recipe.h"
 
 #define POLL_MASK       0xFFFFF
@@ -80,6 +81,25 @@ int64_t wni_recipe_scan_bytes(wn_ctx *ctx, int64_t n, int64_t d)
 
     return wni_min(block, (n + 16) * (wni_ld(d) + 1) * 4) + wn_ctx_threads(ctx) * TILE_BYTES +
            65536;
+}
+
+/* ---- picks -------------------------------------------------------------------------------------- */
+
+wn_status wni_recipe_pick(wn_ctx *ctx, const wni_picking *p, double random_share, uint8_t *rule,
+                          float **weights)
+{
+    wn_status st;
+
+    if (random_share <= 0) return wni_pick_rows(ctx, p, rule);
+    WNI_NEW0(ctx, *weights, p->groups.n);
+    WNI_TRY(wni_pick_calibrated(ctx, p, random_share, rule, *weights));
+done:
+    return st;
+}
+
+int64_t wni_recipe_pick_bytes(wn_ctx *ctx, wn_pick how, int64_t n, int64_t d, int64_t k)
+{
+    return wni_pick_bytes(ctx, how, n, d, k, 0) + n * 5 + k * 24 + 4096;
 }
 
 /* ---- the selection ----------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #define WNI_RECIPE_H
 
 #include "base/ctx_impl.h"
+#include "select/pick.h"
 #include "winnow/select.h"
 
 /* WN_E_DATA when there are no rows, or fewer than `size`. */
@@ -25,6 +26,12 @@ int64_t wni_recipe_tree_bytes(int64_t n, int64_t k, int64_t d);
 
 /* Bytes of one scan of n base rows of d columns beside its results. */
 int64_t wni_recipe_scan_bytes(wn_ctx *ctx, int64_t n, int64_t d);
+
+/* wni_pick_rows, or with a random share above 0 wni_pick_calibrated: then *weights (n) is made, the caller
+ * frees it; else it stays NULL. */
+wn_status wni_recipe_pick(wn_ctx *ctx, const wni_picking *p, double random_share, uint8_t *rule,
+                          float **weights);
+int64_t wni_recipe_pick_bytes(wn_ctx *ctx, wn_pick how, int64_t n, int64_t d, int64_t k);
 
 /* The rows whose rule is KEPT, once each; of every row its rule and cluster (NULL = -1).
  * rule (n) wn_why_rule, cluster (n), weights (n; NULL = all 1). *out is given. */
