@@ -11,7 +11,7 @@ extern const wn_method wni_method_select_submodular_dynamic;
 
 WN_PARAM_TABLE(wn_select_submodular_dynamic_params, WN_SELECT_SUBMODULAR_DYNAMIC_PARAMS);
 
-#define ROWS_AT_ONCE 4096 /* of a run of insertions or of deletions */
+#define ROWS_AT_ONCE 65536 /* of a run of insertions or of deletions */
 
 /* The most rows that are live at one time, checked along the way; an upper bound when nothing is checked. */
 static wn_status most_live(wn_ctx *ctx, const wn_select_input *in, int64_t n, int64_t *most)
@@ -44,10 +44,15 @@ static wn_status dynamic_estimate(wn_ctx *ctx, const wn_select_input *in, const 
 
     WNI_TRY(wni_params_complete(ctx, &wni_method_select_submodular_dynamic, params, &p));
     WNI_TRY(most_live(ctx, in, n, &most));
+    if (p.size > n)
+        return wni_fail(ctx, WN_E_DATA,
+                        "select submodular_dynamic: size is %lld but the pool has %lld rows: lower "
+                        "--size",
+                        (long long)p.size, (long long)n);
     changes = in->updates ? in->n_updates : n;
     *out = (wn_estimate){0};
     out->peak_bytes = wni_representatives_bytes(ctx, in->pool, &p, most) +
-                      n * (int64_t)sizeof(wn_why) + most * 28 + wni_min(p.size, n) * 20 +
+                      n * (int64_t)sizeof(wn_why) + most * 28 + p.size * 20 + ROWS_AT_ONCE * 8 +
                       ((int64_t)1 << 20);
     out->flops = 2.0 * (double)changes * (double)p.witnesses * (double)d;
     out->bytes_read = 2.0 * (double)n * (double)d * (double)wn_dtype_bytes(wn_pool_dtype(in->pool));
@@ -58,9 +63,10 @@ done:
 static wn_status replay(wn_ctx *ctx, const wn_select_input *in, wn_representatives *r)
 {
     int64_t n = wn_pool_rows(in->pool), total = in->updates ? in->n_updates : n, at = 0;
-    int64_t rows[ROWS_AT_ONCE];
+    int64_t *rows = NULL;
     wn_status st = WN_OK;
 
+    WNI_NEW(ctx, rows, wni_min(total, ROWS_AT_ONCE));
     while (at < total) {
         int64_t m = 0;
         int deletes = in->updates && in->updates[at] < 0;
@@ -73,14 +79,16 @@ static wn_status replay(wn_ctx *ctx, const wn_select_input *in, wn_representativ
         st =
             deletes ? wn_representatives_delete(r, rows, m) : wn_representatives_insert(r, rows, m);
         if (st == WN_E_DATA)
-            return wni_fail(
-                ctx, WN_E_DATA, "select submodular_dynamic: among updates %lld to %lld a row is %s",
-                (long long)at, (long long)(at + m - 1),
-                deletes ? "deleted that is not there" : "inserted that is there already");
-        if (st != WN_OK) return st;
+            st = wni_fail(ctx, WN_E_DATA,
+                          "select submodular_dynamic: among updates %lld to %lld a row is %s",
+                          (long long)at, (long long)(at + m - 1),
+                          deletes ? "deleted that is not there" : "inserted that is there already");
+        if (st != WN_OK) goto done;
         at += m;
     }
     wni_progress(ctx, "replaying updates", total, total);
+done:
+    wni_free(ctx, rows);
     return st;
 }
 

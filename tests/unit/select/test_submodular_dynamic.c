@@ -272,7 +272,7 @@ static void small_streams(void **state)
     static const int64_t one[] = {2}, none[] = {2, -3};
     wn_ctx *ctx = ts_ctx(1, -1);
     float *v = ts_normal(5, D, 1);
-    dyn_params p = params(10, 0, 0, 0.1);
+    dyn_params p = params(5, 0, 0, 0.1);
     wn_selection *s;
 
     (void)state;
@@ -313,6 +313,10 @@ static void bad_updates(void **state)
     (void)state;
     ts_ok(ctx, wn_pool_wrap(ctx, v, 5, D, WN_F32, WN_L2, &pool));
     in.pool = pool;
+    p.size = 6;
+    refused(ctx, wn_select_submodular_dynamic(ctx, &in, &p, &s),
+            "size is 6 but the pool has 5 rows");
+    p.size = 2;
     in.updates = beyond;
     in.n_updates = 2;
     refused(ctx, wn_select_submodular_dynamic(ctx, &in, &p, &s),
