@@ -241,6 +241,21 @@ WN_PARAM_STRUCT(wn_select_prototypes_params, WN_SELECT_PROTOTYPES_PARAMS);
 WN_API wn_status wn_select_prototypes(wn_ctx *ctx, const wn_select_input *in,
                                       const wn_select_prototypes_params *params,
                                       wn_selection **out);
+typedef enum wn_map { WN_MAP_FEATURES = 0, WN_MAP_LABELS } wn_map;
+
+#define WN_SELECT_TRANSFER_PRUNE_PARAMS(P)                                                   \
+    P(i64, size, 10000, 1, WN_ROWS_MAX, "rows to select")                                    \
+    P(choice, mapping, WN_MAP_FEATURES, "features|labels", 0,                                \
+      "what a row of the target votes for: the class with the nearest centre, or the class " \
+      "that a logistic head trained on the source sees")                                     \
+    P(u64, seed, 0, 0, 0, "seed of the draw from the last class")
+WN_PARAM_STRUCT(wn_select_transfer_prune_params, WN_SELECT_TRANSFER_PRUNE_PARAMS);
+
+/* Source classes (groups, or the clusters of a tree) by the votes of a target, whole, until the size is
+ * reached: zhang2023selectivity. WN_E_DATA: an empty target, fewer than two classes, size above the rows. */
+WN_API wn_status wn_select_transfer_prune(wn_ctx *ctx, const wn_select_input *in,
+                                          const wn_select_transfer_prune_params *params,
+                                          wn_selection **out);
 
 #ifdef __cplusplus
 }

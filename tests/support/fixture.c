@@ -314,7 +314,7 @@ static const char *small_value(const wn_param *p)
         wn_param_type type;
         const char *value;
     } values[] = {{"k", WN_P_I64, "9"},        {"k", WN_P_LIST, "9,3"},
-                  {"size", WN_P_I64, "30"},    {"dim", WN_P_I64, "24"},
+                  {"size", WN_P_I64, "31"},    {"dim", WN_P_I64, "24"},
                   {"max_iter", WN_P_I32, "6"}, {"resample_steps", WN_P_I32, "2"}};
 
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
