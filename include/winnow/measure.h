@@ -107,6 +107,25 @@ typedef struct wn_measure_balance_params {
 WN_API wn_status wn_measure_balance(wn_ctx *ctx, const wn_measure_input *in,
                                     const wn_measure_balance_params *params, wn_measurement **out);
 
+#define WN_MEASURE_SELECTION_PARAMS(P)                                                            \
+    P(list, budgets, "", 1, WN_ROWS_MAX,                                                          \
+      "train on the first so many rows of each selection, in the order of its file; empty = all") \
+    P(i32, seeds, 5, 2, 1000, "random subsets of each size to compare with")                      \
+    P(bool, whole, 1, 0, 1, "also train on all rows that are not held out")                       \
+    P(f64, l2, 0.5, 0, 1e12, "penalty, as in learn logistic")                                     \
+    P(i32, max_iter, 300, 1, 1000000, "iterations at most, as in learn logistic")                 \
+    P(f64, tol, 1e-4, 0, 1e9, "when a fit stops, as in learn logistic")                           \
+    P(u64, seed, 0, 0, 0, "seed of the random subsets")
+WN_PARAM_STRUCT(wn_measure_selection_params, WN_MEASURE_SELECTION_PARAMS);
+
+/* Whether training on a selection beats training on chance: a logistic head on the chosen rows and on random
+ * subsets of as many rows, judged on held-out rows. Selections of the same name are one recipe several times.
+ * Table: one row per recipe and budget. WN_E_DATA: a selection with held-out rows, nothing to judge on. Cost:
+ * one fit for each selection, budget, and random subset of a new size. okanovic2024 */
+WN_API wn_status wn_measure_selection(wn_ctx *ctx, const wn_measure_input *in,
+                                      const wn_measure_selection_params *params,
+                                      wn_measurement **out);
+
 #ifdef __cplusplus
 }
 #endif

@@ -169,5 +169,5 @@ const wn_method wni_method_measure_balance = {
     .n_params = 0,
     .params_bytes = sizeof(wn_measure_balance_params),
     .ops = &ops,
-    .inputs = "rows labels",
+    .inputs = "selection labels",
 };

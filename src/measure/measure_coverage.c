@@ -233,5 +233,5 @@ const wn_method wni_method_measure_coverage = {
     .n_params = WN_PARAM_COUNT,
     .params_bytes = sizeof(wn_measure_coverage_params),
     .ops = &ops,
-    .inputs = "pool rows",
+    .inputs = "pool selection",
 };

@@ -90,9 +90,10 @@ static const void *input_of(const wn_measure_input *in, const char *name)
     const struct {
         const char *name;
         const void *at;
-    } all[] = {{"pool", in->pool},       {"rows", in->chosen},   {"labels", in->labels},
-               {"tree", in->tree},       {"groups", in->groups}, {"graph", in->graph},
-               {"heldout", in->heldout}, {"test", in->test},     {"test-labels", in->test_labels}};
+    } all[] = {
+        {"pool", in->pool},       {"selection", in->chosen}, {"labels", in->labels},
+        {"tree", in->tree},       {"groups", in->groups},    {"graph", in->graph},
+        {"heldout", in->heldout}, {"test", in->test},        {"test-labels", in->test_labels}};
 
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         if (strcmp(all[i].name, name) == 0) return all[i].at;
@@ -205,8 +206,8 @@ static wn_status open_inputs(wni_run *run, opened *o)
     WNI_TRY(
         wni_run_labels(run, "test-labels", o->test ? wn_pool_rows(o->test) : -1, &o->test_labels));
     WNI_TRY(wni_run_rows(run, "heldout", n, &o->heldout, &o->in.n_heldout));
-    if (run->input(run, "rows"))
-        WNI_TRY(wni_chosen_load(run->ctx, run->input(run, "rows"), n, &o->chosen));
+    if (run->input(run, "selection"))
+        WNI_TRY(wni_chosen_load(run->ctx, run->input(run, "selection"), n, &o->chosen));
     o->in.n = n;
     o->in.chosen = o->chosen.v;
     o->in.n_chosen = o->chosen.n;
@@ -243,7 +244,7 @@ done:
 
 static const wn_family_input inputs[] = {
     {"pool", "pool", 0, "the rows: .npy and other vector files, see `winnow info`"},
-    {"rows", "rows", 0,
+    {"selection", "rows", 0,
      "the selection: a folder with rows.npy, an .npy of row numbers, or a folder of several of "
      "them"},
     {"labels", "labels", 0, "a class per row: .npy of integers, or TABLE:COLUMN"},

@@ -111,6 +111,9 @@ static void write_columns(void)
     write_npy("losses.npy", "<f4", 4, (int64_t[]){FX_ROWS, EPOCHS}, 2, losses);
     write_npy("scorers.npy", "<f4", 4, (int64_t[]){FX_ROWS, SCORERS}, 2, scorers);
     write_npy("rows.npy", "<i8", 8, (int64_t[]){20}, 1, rows);
+    for (int i = 0; i < 20; i++)
+        rows[i] = 11 * i + 7;
+    write_npy("heldout.npy", "<i8", 8, (int64_t[]){20}, 1, rows);
     write_npy("updates.npy", "<i8", 8, &n_updates, 1, updates);
     write_npy("quota.npy", "<i8", 8, (int64_t[]){CLASSES}, 1, quota);
 }

@@ -205,7 +205,7 @@ static void bad_input(void **state)
     chosen = (wn_chosen){"mine", (const int64_t[]){0, 1}, weights, 2};
     refused(ctx, &in, WN_E_DATA, "entry 1 of the selection mine has the weight -1");
     in.chosen = NULL;
-    refused(ctx, &in, WN_E_USAGE, "no rows given");
+    refused(ctx, &in, WN_E_USAGE, "no selection given");
     wn_pool_free(pool);
     wn_ctx_free(ctx);
 }
