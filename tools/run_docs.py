@@ -52,7 +52,7 @@ def sample_files(folder):
     write_npy(os.path.join(folder, "target.npy"),
               [[c + 0.35 * rng.gauss(0, 1) for c in centers[30 + i % 3]] for i in range(60)], 32)
     with open(os.path.join(folder, "quality.csv"), "w", encoding="utf-8") as f:
-        f.write("quality\n" + "".join(f"{rng.random():.4f}\n" for _ in rows))
+        f.write("quality\n" + "".join(f"{rng.randrange(1, 1000) / 1000}\n" for _ in rows))
     write_npy(os.path.join(folder, "losses.npy"),
               [[hard * 0.5 ** (hard * t) + 0.05 * rng.random() for t in range(8)]
                for hard in (rng.choice((0.2, 0.5, 1.0)) for _ in rows)], 8)
