@@ -257,6 +257,25 @@ WN_API wn_status wn_select_transfer_prune(wn_ctx *ctx, const wn_select_input *in
                                           const wn_select_transfer_prune_params *params,
                                           wn_selection **out);
 
+#define WN_SELECT_DENSITY_PRUNE_PARAMS(P)                                                       \
+    P(i64, size, 10000, 1, WN_ROWS_MAX, "rows to select")                                       \
+    P(i64, k, 0, 0, WN_K_MAX,                                                                   \
+      "clusters to make when no tree is given; 0 = the square root of the rows, at most size")  \
+    P(i64, nearest, 20, 1, WN_K_MAX, "other centres that the distance to others is taken over") \
+    P(f64, temperature, 0.1, 1e-6, 1e6,                                                         \
+      "how evenly the clusters share: high = evenly, low = most to the most complex")           \
+    P(f64, random_share, 0, 0, 1,                                                               \
+      "share of each cluster's rows that is drawn at random and weighted for the rows left "    \
+      "out")                                                                                    \
+    P(u64, seed, 0, 0, 0, "seed of every random choice")
+WN_PARAM_STRUCT(wn_select_density_prune_params, WN_SELECT_DENSITY_PRUNE_PARAMS);
+
+/* A quota for every cluster by its complexity, the rows farthest from its centre: abbas2024. Reads pool and
+ * perhaps tree; cosine whatever the metric. WN_E_DATA: a tree of another metric, fewer places than clusters. */
+WN_API wn_status wn_select_density_prune(wn_ctx *ctx, const wn_select_input *in,
+                                         const wn_select_density_prune_params *params,
+                                         wn_selection **out);
+
 #ifdef __cplusplus
 }
 #endif
