@@ -3,7 +3,7 @@
 # the last line is "N passed, N failed". Logs are in build/check/.
 #
 #   check.sh [STAGE...]     without names all stages, in this order:
-#   rules format gcc tests symbols install cli docs clang same asan tsan
+#   rules format gcc tests symbols install cli docs python clang same asan tsan
 set -u
 cd "$(dirname "$0")/.."
 jobs=${JOBS:-$(nproc)}
@@ -109,6 +109,27 @@ check_docs() {
     return $rc
 }
 
+# The wheel built, looked at, installed in a fresh environment and used. Debian's Python brings PyTorch for
+# processors, which the package index does not have.
+check_python() {
+    local venv=build/check/venv rc=0
+    rm -rf "$venv" build/check/wheel
+    /usr/bin/python3 -m venv --system-site-packages "$venv" &&
+        "$venv/bin/pip" -q install --disable-pip-version-check 'scikit-learn>=1.6' 'numpy>=2' pytest pyarrow \
+            tqdm auditwheel build &&
+        "$venv/bin/pip" -q wheel --disable-pip-version-check --no-deps -w build/check/wheel . &&
+        "$venv/bin/auditwheel" show build/check/wheel/*.whl &&
+        "$venv/bin/pip" -q install --disable-pip-version-check --no-deps build/check/wheel/*.whl || return 1
+    [ -e build/check/wheel/winnow-*-py3-none-*.whl ] || { echo "error: not one wheel for all Pythons"; return 1; }
+    WINNOW_COMMAND=$PWD/build/winnow "$venv/bin/python" -m pytest -q -p no:cacheprovider tests/python \
+        >"$logs/pytest.log" 2>&1 || rc=1
+    cat "$logs/pytest.log"
+    # pytest's last line in the form that the stages are counted by
+    tail -n 1 "$logs/pytest.log" | awk '{for (i = 2; i <= NF; i++) {if ($i ~ /^passed/) p = $(i - 1);
+        if ($i ~ /^(failed|error)/) f += $(i - 1)}} END {printf "%d passed, %d failed\n", p, f}'
+    return $rc
+}
+
 # Two compilers, two builds, one answer.
 check_same() (
     folder=$(mktemp -d)
@@ -146,6 +167,7 @@ stage symbols check_symbols
 stage install check_install
 stage cli check_cli
 stage docs check_docs
+stage python check_python
 stage clang build build-clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=clang
 stage same check_same
 stage asan asan

@@ -7,7 +7,7 @@ wanted=(build-essential cmake pkg-config libsqlite3-dev zlib1g-dev libzstd-dev l
 for part in "$@"; do
     case $part in
     check) wanted+=(clang clang-format libclang-rt-14-dev libcmocka-dev ninja-build wordnet-base
-                     python3-numpy) ;;
+                     python3-numpy python3-venv python3-torch) ;;
     demo) wanted+=(wordnet-base) ;;
     *) echo "install_deps.sh: unknown part '$part': expected check or demo" >&2; exit 2 ;;
     esac
@@ -21,6 +21,8 @@ have() {
     pkg-config) command -v pkg-config >/dev/null ;;
     ninja-build) command -v ninja >/dev/null ;;
     python3-numpy) python3 -c 'import numpy' 2>/dev/null || /usr/bin/python3 -c 'import numpy' 2>/dev/null ;;
+    python3-venv) /usr/bin/python3 -c 'import ensurepip' 2>/dev/null ;;
+    python3-torch) /usr/bin/python3 -c 'import torch' 2>/dev/null ;;
     wordnet-base) [ -r "${WORDNET:-/usr/share/wordnet}/data.noun" ] ;;
     *) dpkg -s "$1" 2>/dev/null | grep -q '^Status: install ok installed' || have_library "$1" ;;
     esac

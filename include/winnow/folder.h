@@ -36,8 +36,9 @@ WN_API const wn_folder_item *wn_folder_at(const wn_folder *folder, int32_t i);
 WN_API const wn_folder_item *wn_folder_find(const wn_folder *folder, const char *name);
 
 /* Adds an array of the caller, data (shape[0], shape[1], ...) row-major, which must stay as it is as long as
- * the folder; nothing is copied. shape (dims); item_bytes is the size of one element. WN_E_USAGE: the name is
- * taken, too many dimensions. */
+ * the folder; nothing is copied. shape (dims); item_bytes is the size of one element. A text has no descr, 0
+ * dims and item_bytes characters, behind which comes a zero. WN_E_USAGE: the name is taken, the number of
+ * dimensions is wrong. */
 WN_API wn_status wn_folder_add(wn_folder *folder, const char *name, const char *descr,
                                size_t item_bytes, int32_t dims, const int64_t *shape,
                                const void *data);

@@ -110,9 +110,10 @@ wn_status wn_folder_add(wn_folder *folder, const char *name, const char *descr, 
 {
     int64_t bytes = (int64_t)item_bytes;
 
-    if (dims < 1 || dims > WN_FOLDER_DIMS)
-        return wni_fail(folder->ctx, WN_E_USAGE, "%s: found %d dimensions, expected 1 to %d", name,
-                        dims, WN_FOLDER_DIMS);
+    if (dims < (descr ? 1 : 0) || dims > (descr ? WN_FOLDER_DIMS : 0))
+        return wni_fail(folder->ctx, WN_E_USAGE,
+                        "%s: found %d dimensions, expected 1 to %d, or 0 for a text", name, dims,
+                        WN_FOLDER_DIMS);
     for (int32_t i = 0; i < dims; i++)
         if (shape[i] < 0 || __builtin_mul_overflow(bytes, shape[i], &bytes))
             return wni_fail(folder->ctx, WN_E_USAGE, "%s: the shape is too large", name);

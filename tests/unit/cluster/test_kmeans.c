@@ -591,7 +591,7 @@ static void test_refusals(void **state)
     for (int i = 0; i < 30; i++)
         weights[i] = 0;
     in = (wn_cluster_input){sizeof in, pool, weights, NULL, NULL};
-    refused(ctx, &in, &p, WN_E_DATA, "all 30 row weights are 0");
+    refused(ctx, &in, &p, WN_E_DATA, "the weights of all 30 rows are zero");
     weights[17] = -1;
     refused(ctx, &in, &p, WN_E_DATA, "weight of row 17 is -1");
     weights[17] = NAN;

@@ -154,6 +154,7 @@ static void wrong_uses_are_refused(void **state)
     ts_ok(ctx, wn_folder_add(folder, "a.npy", "<i4", 4, 1, &shape, &one));
     assert_int_equal(wn_folder_add(folder, "a.npy", "<i4", 4, 1, &shape, &one), WN_E_USAGE);
     assert_int_equal(wn_folder_add(folder, "b.npy", "<i4", 4, 0, &shape, &one), WN_E_USAGE);
+    assert_int_equal(wn_folder_add(folder, "b.npy", NULL, 4, 1, &shape, &one), WN_E_USAGE);
     assert_null(wn_folder_find(folder, "b.npy"));
     assert_null(wn_folder_at(folder, 1));
     ts_ok(ctx, wn_pool_wrap(ctx, rows, N, D, WN_F32, WN_L2, &pool));

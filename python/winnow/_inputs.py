@@ -1,0 +1,217 @@
+"""What users hand over -> what the library reads, without copying.
+
+Vectors: two-dimensional, C-contiguous, f32 f64 f16 bf16 i8 u8 i32; NumPy arrays and memory maps, torch tensors
+and anything else with DLPack, Arrow arrays of fixed-size lists; or paths. Columns: one-dimensional arrays.
+"""
+import ctypes as C
+import glob
+import os
+
+import numpy as np
+
+from . import _lib
+
+_DTYPES = {"<f4": "f32", "<f8": "f64", "<f2": "f16", "|i1": "i8", "|u1": "u8", "<i4": "i32"}
+_FIX = {"int64": "X.astype(np.float32)", "int16": "X.astype(np.float32)", "bool": "X.astype(np.uint8)",
+        "object": "np.asarray(X, dtype=np.float32)"}
+
+
+def is_path(x):
+    return isinstance(x, (str, os.PathLike))
+
+
+def is_paths(x):
+    return isinstance(x, (list, tuple)) and len(x) > 0 and all(is_path(p) for p in x)
+
+
+def path_text(path):
+    """The path as the library takes it; a file that is not there is said at once."""
+    text = os.fspath(path)
+    plain = text
+    while plain and not os.path.exists(plain) and ":" in plain:
+        plain = plain.rpartition(":")[0]
+    if not os.path.exists(plain) and not (any(c in text for c in "*?[") and glob.glob(text)):
+        raise _lib.MissingFileError(f"{text}: there is no such file")
+    return text.encode()
+
+
+def _torch_view(x):
+    """A torch tensor as an array over its memory, and the name of its type if NumPy has none."""
+    import torch
+
+    x = x.detach()
+    if x.device.type != "cpu":
+        raise _lib.InputTypeError(f"the tensor is on {x.device}; pass X.cpu()")
+    if x.dtype == torch.bfloat16:
+        return np.from_dlpack(x.view(torch.int16)), "bf16"
+    return np.from_dlpack(x), None
+
+
+def _arrow_view(x):
+    """A column of fixed-size lists as an array over its values."""
+    try:
+        import pyarrow as pa
+    except ImportError:
+        raise _lib.InputTypeError("Arrow data needs pyarrow: pip install pyarrow") from None
+    if hasattr(x, "__arrow_c_stream__") and not isinstance(x, (pa.Array, pa.ChunkedArray)):
+        x = pa.chunked_array(x)
+    if isinstance(x, pa.ChunkedArray):
+        if x.num_chunks != 1:
+            raise _lib.InputTypeError(f"the Arrow column has {x.num_chunks} chunks; pass "
+                                      "column.combine_chunks()")
+        x = x.chunk(0)
+    elif not isinstance(x, pa.Array):
+        x = pa.array(x)
+    if not pa.types.is_fixed_size_list(x.type):
+        raise _lib.InputTypeError(f"found an Arrow column of {x.type}, expected fixed-size lists of "
+                                  "numbers; cast it: column.cast(pa.list_(pa.float32(), d))")
+    if x.null_count:
+        raise _lib.DataError(f"the Arrow column has {x.null_count} rows without a value; drop them first")
+    return x.flatten().to_numpy(zero_copy_only=True).reshape(len(x), x.type.list_size)
+
+
+def _view(x):
+    if hasattr(x, "toarray") and hasattr(x, "nnz"):
+        raise _lib.InputTypeError("Sparse data is not supported; pass X.toarray()")
+    if isinstance(x, np.ndarray):
+        return x, ("bf16" if x.dtype.name == "bfloat16" else None)
+    if type(x).__module__.partition(".")[0] == "torch":
+        return _torch_view(x)
+    if hasattr(x, "__arrow_c_array__") or hasattr(x, "__arrow_c_stream__"):
+        return _arrow_view(x), None
+    if hasattr(x, "__dlpack__"):
+        return np.from_dlpack(x), None
+    if hasattr(x, "__array__"):
+        return np.asarray(x), None
+    raise _lib.InputTypeError(f"found {type(x).__name__}, expected an array, a path or a list of paths; "
+                              "pass np.asarray(X, dtype=np.float32)")
+
+
+def matrix(x, name="X"):
+    """(array, type name) of vectors over their own memory, or the error that says what to pass."""
+    a, dtype = _view(x)
+    if a.ndim != 2:
+        hint = "X.reshape(1, -1) for one row" if a.ndim == 1 else "one row per vector"
+        raise _lib.UsageError(f"{name}: found {a.ndim} dimensions, expected 2 (n, d). "
+                              f"Reshape your data: {hint}")
+    dtype = dtype or _DTYPES.get(a.dtype.str)
+    if dtype is None and a.dtype.kind == "c":
+        raise _lib.UsageError(f"{name}: Complex data not supported: found {a.dtype}; pass X.real")
+    if dtype is None:
+        fix = _FIX.get(a.dtype.name, "X.astype(np.float32)")
+        raise _lib.InputTypeError(f"{name}: found {a.dtype}, expected f32, f64, f16, bf16, i8, u8 or i32; "
+                                  f"pass {fix}")
+    if not a.flags.c_contiguous:
+        raise _lib.UsageError(f"{name}: the rows do not lie one behind the other; pass "
+                              "np.ascontiguousarray(X)")
+    return a, dtype
+
+
+class Pool:
+    """Vectors as the library sees them. Holds what they lie in."""
+
+    def __init__(self, ctx, x, metric="l2", name="X"):
+        self.array, dtype = matrix(x, name)
+        self.owner = x
+        self.ctx = ctx
+        self.ptr = None
+        code = _lib.metric_from_name(str(metric).encode())
+        if code < 0:
+            raise _lib.UsageError(f"metric: found {metric!r}, expected 'l2' or 'cosine'")
+        ptr = _lib.PTR()
+        n, d = self.array.shape
+        ctx.check(_lib.pool_wrap(ctx.ptr, self.array.ctypes.data, n, d,
+                                 _lib.dtype_from_name(dtype.encode()), code, C.byref(ptr)))
+        self.ptr = ptr
+
+    def free(self):
+        if self.ptr:
+            _lib.pool_free(self.ptr)
+            self.ptr = None
+
+
+# The name under which a reader looks for a column of each kind.
+_COLUMN_FILES = {"labels": "labels.npy", "scores": "scores.npy", "rows": "rows.npy", "ints": "quota.npy"}
+
+
+def column(x, kind, name):
+    """A one-dimensional array in a form that the library reads."""
+    if isinstance(x, (list, tuple)):
+        x = np.asarray(x)
+    a = _view(x)[0]
+    if a.dtype == object:
+        a = a.astype(str)
+    if a.ndim != 1:
+        raise _lib.UsageError(f"{name}: found {a.ndim} dimensions, expected one value per row")
+    if kind in ("rows", "ints") and a.dtype.kind == "b":
+        a = np.flatnonzero(a)
+    if a.dtype.str in ("<u8",):
+        a = a.astype(np.int64)
+    return np.ascontiguousarray(a)
+
+
+class _Memory:
+    """Bytes of the library as an array that keeps their folder alive."""
+
+    def __init__(self, owner, address, shape, descr):
+        self.owner = owner
+        self.__array_interface__ = {"version": 3, "shape": shape, "data": (address or 0, False),
+                                    "typestr": descr if isinstance(descr, str) else f"|V{descr.itemsize}"}
+
+
+class Folder:
+    """Arrays and texts in the library's memory, as an output folder holds them."""
+
+    def __init__(self, ctx):
+        ptr = _lib.PTR()
+        self.ctx = ctx
+        self.kept = []
+        self.ptr = None
+        ctx.check(_lib.folder_new(ctx.ptr, C.byref(ptr)))
+        self.ptr = ptr
+
+    def add(self, name, array):
+        """An array of the caller, not copied."""
+        a = np.ascontiguousarray(array)
+        descr = str(a.dtype.descr) if a.dtype.names else a.dtype.str
+        shape = (_lib.I64 * a.ndim)(*a.shape)
+        self.ctx.check(_lib.folder_add(self.ptr, name.encode(), descr.encode(), a.dtype.itemsize, a.ndim,
+                                       shape, a.ctypes.data))
+        self.kept.append(a)
+
+    def add_text(self, name, text):
+        data = C.create_string_buffer(text.encode())
+        self.ctx.check(_lib.folder_add(self.ptr, name.encode(), None, len(data) - 1, 0, None,
+                                       C.cast(data, _lib.PTR)))
+        self.kept.append(data)
+
+    def read(self):
+        """({name: array over the library's memory}, {name: text})."""
+        import ast
+
+        arrays, texts = {}, {}
+        for i in range(_lib.folder_count(self.ptr)):
+            item = _lib.folder_at(self.ptr, i).contents
+            name = item.name.decode()
+            if item.descr is None:
+                texts[name] = C.string_at(item.data, item.bytes).decode()
+                continue
+            text = item.descr.decode()
+            dtype = np.dtype([tuple(f) for f in ast.literal_eval(text)] if text[0] == "[" else text)
+            shape = tuple(item.shape[:item.dims])
+            if item.bytes == 0:
+                arrays[name] = np.empty(shape, dtype)
+                continue
+            memory = _Memory(self, item.data, shape, dtype if dtype.names else dtype.str)
+            array = np.asarray(memory)
+            arrays[name] = array.view(dtype) if dtype.names else array
+        return arrays, texts
+
+    def __del__(self):
+        if getattr(self, "ptr", None) and self.ctx._pid == os.getpid():
+            _lib.folder_free(self.ptr)
+            self.ptr = None
+
+
+def column_file(kind):
+    return _COLUMN_FILES[kind]

@@ -1,0 +1,131 @@
+"""Whatever holds vectors is read where it lies; the rest is refused with what to pass instead."""
+import os
+
+import numpy as np
+import pytest
+
+import winnow as wn
+
+
+def labels(x, **kwargs):
+    return wn.KMeans(k=8, **kwargs).fit(x).labels_
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int8", "uint8", "int32"])
+def test_every_type_gives_what_its_values_give(X, dtype):
+    x = (X * 20).astype(dtype) if "int" in dtype else X.astype(dtype)
+    assert np.array_equal(labels(x), labels(x.astype(np.float32)))
+
+
+def test_arrays_are_not_copied(tmp_path):
+    """A pool of 200 MB, mapped from disk, under a budget of 64 MB."""
+    path = tmp_path / "big.npy"
+    rows = np.lib.format.open_memmap(path, mode="w+", dtype="float32", shape=(800_000, 64))
+    rng = np.random.default_rng(1)
+    for i in range(0, 800_000, 100_000):
+        rows[i:i + 100_000] = rng.normal(size=(100_000, 64))
+    del rows
+    result = wn.KMeans(k=4, max_iter=1, init="random", memory="64MiB").fit(np.load(path, mmap_mode="r")).result_
+    assert result.manifest["peak_allocated_bytes"] < 64 << 20
+
+
+def test_torch_tensors(X):
+    torch = pytest.importorskip("torch")
+    expected = labels(X)
+    assert np.array_equal(labels(torch.tensor(X.tolist())), expected)
+    t = torch.tensor(X.tolist()).to(torch.bfloat16)
+    assert np.array_equal(labels(t), labels(np.from_dlpack(t.float())))
+    assert np.array_equal(labels(torch.tensor(X.tolist(), requires_grad=True)), expected)
+
+
+def test_dlpack(X):
+    class Only:
+        """Nothing but the protocol."""
+
+        def __init__(self, a):
+            self.a = a
+
+        def __dlpack__(self, **kwargs):
+            return self.a.__dlpack__(**kwargs)
+
+        def __dlpack_device__(self):
+            return self.a.__dlpack_device__()
+
+    assert np.array_equal(labels(Only(X)), labels(X))
+
+
+def test_arrow_columns(X):
+    pa = pytest.importorskip("pyarrow")
+    column = pa.FixedSizeListArray.from_arrays(pa.array(X.ravel()), X.shape[1])
+    assert np.array_equal(labels(column), labels(X))
+    assert np.array_equal(labels(pa.chunked_array([column])), labels(X))
+    with pytest.raises(TypeError, match="combine_chunks"):
+        labels(pa.chunked_array([column, column]))
+    with pytest.raises(TypeError, match="fixed-size lists"):
+        labels(pa.array([[1.0, 2.0], [3.0]]))
+
+
+def test_paths(X, tmp_path):
+    np.save(tmp_path / "a.npy", X[:900])
+    np.save(tmp_path / "b.npy", X[900:])
+    expected = labels(X)
+    assert np.array_equal(labels([tmp_path / "a.npy", tmp_path / "b.npy"]), expected)
+    assert np.array_equal(labels(str(tmp_path / "*.npy")), expected)
+    with pytest.raises(FileNotFoundError, match="nowhere.npy") as e:
+        labels(tmp_path / "nowhere.npy")
+    assert e.value.code == 3
+
+
+@pytest.mark.parametrize("make, error, says", [
+    (lambda x: x.astype(np.int64), TypeError, "astype"),
+    (lambda x: x.astype(complex), ValueError, "Complex"),
+    (lambda x: np.asfortranarray(x), ValueError, "ascontiguousarray"),
+    (lambda x: x[:, ::2], ValueError, "ascontiguousarray"),
+    (lambda x: x[0], ValueError, "Reshape"),
+    (lambda x: {"rows": x}, TypeError, "np.asarray"),
+    (lambda x: x[:0], ValueError, "0 sample"),
+])
+def test_the_rest_is_refused_with_the_fix(X, make, error, says):
+    with pytest.raises(error, match=says) as e:
+        labels(make(X))
+    assert isinstance(e.value, wn.WinnowError)
+    assert "\n" not in str(e.value)
+
+
+def test_bad_rows_are_named(X):
+    x = X.copy()
+    x[17, 3] = np.nan
+    with pytest.raises(ValueError, match="row 17") as e:
+        labels(x)
+    assert e.value.code == 3 and isinstance(e.value, wn.DataError)
+
+
+def test_columns_in_every_form(X, tmp_path):
+    y = np.arange(len(X)) % 5
+    words = np.array(["ant", "bee", "cat", "dog", "eel"])[y]
+    np.save(tmp_path / "y.npy", y)
+    with open(tmp_path / "t.csv", "w", encoding="utf-8") as f:
+        f.write("word\n" + "\n".join(words) + "\n")
+    rows = wn.measure.balance(labels=y, rows=np.arange(0, len(X), 3)).counts
+    for form in (y.tolist(), y.astype(np.int32), y.astype(np.uint8), words, words.astype(object),
+                 tmp_path / "y.npy", f"{tmp_path}/t.csv:word"):
+        assert wn.measure.balance(labels=form, rows=np.arange(0, len(X), 3)).counts == rows
+    mask = np.zeros(len(X), bool)
+    mask[::3] = True
+    assert wn.measure.balance(labels=y, rows=mask).counts == rows
+    with pytest.raises(ValueError, match="one value per row"):
+        wn.measure.balance(labels=y.reshape(-1, 1), rows=[1])
+
+
+def test_text_runs_leave_nothing_behind(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    import tempfile
+
+    tempfile.tempdir = None
+    path = tmp_path / "texts.jsonl"
+    path.write_text("".join('{"text": "word%d and word%d"}\n' % (i % 9, i % 7) for i in range(60)))
+    result = wn.vectorize(path, dim=16)
+    assert list(result.arrays.values())[0].shape == (60, 16)
+    del result
+    assert os.listdir(tmp_path) == ["texts.jsonl"]
+    tempfile.tempdir = None

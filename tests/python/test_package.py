@@ -1,0 +1,60 @@
+"""The package says of itself what is so."""
+import ast
+import inspect
+import os
+import subprocess
+
+import pytest
+
+import winnow as wn
+
+HERE = os.path.dirname(wn.__file__)
+
+
+def test_every_method_is_there(winnow_command):
+    import json
+
+    told = json.loads(winnow_command("methods", "--json").stdout)
+    for m in told["methods"]:
+        if m["family"] == "batch":
+            assert hasattr(wn.batch, m["name"].replace("-", "_"))
+            continue
+        f = getattr(getattr(wn, m["family"]), m["name"].replace("-", "_"))
+        names = inspect.signature(f).parameters
+        assert {p["name"] for p in m["params"]} <= set(names), m["name"]
+        assert {i["name"].replace("-", "_") for i in m["inputs"] if i["name"] != "pool"} <= set(names)
+        assert "Parameters" in f.__doc__ and m["summary"][1:] in " ".join(f.__doc__.split())
+
+
+def test_types_match_the_code():
+    """The stub names what the module has, with the same arguments."""
+    with open(os.path.join(HERE, "__init__.pyi"), encoding="utf-8") as f:
+        stub = ast.parse(f.read())
+    classes = {n.name: n for n in stub.body if isinstance(n, ast.ClassDef)}
+    for name in ("KMeans", "HKMeans"):
+        init = next(f for f in classes[name].body if f.name == "__init__")
+        told = [a.arg for a in init.args.args + init.args.kwonlyargs]
+        assert told == list(inspect.signature(getattr(wn, name).__init__).parameters)
+    names = {n.target.id for n in stub.body if isinstance(n, ast.AnnAssign)} | classes.keys()
+    assert {n for n in wn.__all__ if n != "batch"} <= names
+    for family in ("select", "dedup", "graph"):
+        for f in classes[f"_{family.capitalize()}"].body:
+            if f.name != "__call__":
+                told = [a.arg for a in f.args.args + f.args.kwonlyargs][1:]
+                assert told == list(inspect.signature(getattr(getattr(wn, family), f.name)).parameters)
+    assert os.path.exists(os.path.join(HERE, "py.typed"))
+
+
+def test_only_the_library_is_compiled():
+    compiled = [f for f in os.listdir(HERE) if f.endswith((".so", ".pyd"))]
+    assert compiled == ["libwinnow.so"]
+
+
+def test_what_the_library_needs():
+    """libc, libm, pthread and the libraries that winnow is built on."""
+    out = subprocess.run(["readelf", "-d", os.path.join(HERE, "libwinnow.so")], capture_output=True, text=True)
+    if out.returncode:
+        pytest.skip("no readelf")
+    needed = {line.split("[")[1].split(".so")[0] for line in out.stdout.splitlines() if "(NEEDED)" in line}
+    assert needed <= {"libc", "libm", "libpthread", "ld-linux-x86-64", "libsqlite3", "libz", "libzstd",
+                      "libjansson", "libxxhash"}, needed
