@@ -53,6 +53,7 @@ typedef struct wn_dedup_input {
     int32_t column;          /* the text */
     wn_table *against_table; /* a reference: rows of the pool that repeat one of it go; or NULL */
     int32_t against_column;  /* its text */
+    const wn_pool *against;  /* (m, d) the reference of methods that read vectors; or NULL */
     const char *scratch_dir; /* folder for what does not fit in memory; NULL = all must fit */
 } wn_dedup_input;
 
@@ -90,10 +91,12 @@ typedef enum wn_dedup_rule {
       "most rows for which blocks = -1 compares all pairs")                              \
     P(i64, recall_sample, 1000, 0, WN_ROWS_MAX,                                          \
       "rows compared with the whole pool to measure what blocking lost")                 \
+    P(bool, within_pool, 1, 0, 1, "compare rows of the pool with each other")            \
     P(u64, seed, 0, 0, 0, "seed of the blocking and of the recall sample")
 WN_PARAM_STRUCT(wn_dedup_semantic_params, WN_DEDUP_SEMANTIC_PARAMS);
 
-/* Rows whose cosine reaches a threshold: abbas2023, with the two rules told apart. */
+/* Rows whose cosine reaches a threshold: abbas2023, with the two rules told apart. Rows as similar to a row of
+ * the reference go first, and are compared with no others. WN_E_DATA when it has another width. */
 WN_API wn_status wn_dedup_semantic(wn_ctx *ctx, const wn_dedup_input *in,
                                    const wn_dedup_semantic_params *params, wn_dedup **out);
 

@@ -8,6 +8,7 @@
 
 #include "base/param.h"
 #include "dedup/dedup_files.h"
+#include "pool/inputs.h"
 #include "pool/pool_use.h"
 #include "pool/text_column.h"
 #include "winnow/dedup.h"
@@ -96,6 +97,7 @@ wn_status wn_dedup_run(wn_ctx *ctx, const wn_method *method, const wn_dedup_inpu
     WNI_TRY(ops->estimate(ctx, &in, params, &estimate));
     WNI_TRY(need(ctx, method, &in, &estimate));
     if (in.pool) WNI_TRY(wn_pool_check(ctx, in.pool, 1, NULL));
+    if (in.against) WNI_TRY(wn_pool_check(ctx, in.against, 1, NULL));
     WNI_TRY(ops->run(ctx, &in, params, out));
 done:
     return st;
@@ -190,9 +192,12 @@ static wn_status family_run(wni_run *run)
         strcmp(run->method->name, "exact") == 0 ? WN_WHY_EXACT_DUPLICATE : WN_WHY_NEAR_DUPLICATE;
     int64_t n = run->pool ? wn_pool_rows(run->pool) : wn_table_rows(run->table);
     wn_dedup *dedup = NULL;
+    wn_pool *against = NULL;
     wn_status st;
 
     if (run->table) WNI_TRY(open_texts(run, &in));
+    if (run->pool) WNI_TRY(wni_run_pool(run, "against", -1, wn_pool_dim(run->pool), 0, &against));
+    in.against = against;
     in.scratch_dir = run->plan ? "" : wni_out_scratch_dir(run->out);
     WNI_TRY(ops->estimate(run->ctx, &in, run->params, &run->estimate));
     /* why.npy is made when the method's own memory is gone, beside its result. */
@@ -206,6 +211,7 @@ static wn_status family_run(wni_run *run)
     WNI_TRY(record(run, dedup, rule));
 done:
     wn_dedup_free(dedup);
+    wn_pool_free(against);
     wn_table_free(in.against_table);
     return st;
 }

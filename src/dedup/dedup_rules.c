@@ -13,6 +13,13 @@ int64_t wni_pairs_among(int64_t n)
     return n < ((int64_t)1 << 31) ? n * (n - 1) / 2 : INT64_MAX;
 }
 
+int64_t wni_pairs_times(int64_t n, int64_t m)
+{
+    int64_t pairs;
+
+    return __builtin_mul_overflow(n, m, &pairs) ? INT64_MAX : pairs;
+}
+
 int64_t wni_pairs_sum(int64_t a, int64_t b)
 {
     int64_t sum;
@@ -210,5 +217,34 @@ done:
     wni_free(ctx, r.sub_rows);
     wni_free(ctx, r.bits);
     wni_free(ctx, r.mask);
+    return st;
+}
+
+/* ---- a reference ------------------------------------------------------------------------------- */
+
+wn_status wni_dedup_reference(wn_ctx *ctx, wni_simjoin *join, int64_t n, const wn_pool *reference,
+                              float floor, int64_t *at, float *best)
+{
+    int64_t block = wni_min(wni_simjoin_block_rows(join), wni_max(n, 1)), *rows = NULL;
+    wni_queries base = {.pool = reference, .n = wn_pool_rows(reference)};
+    wn_status st = WN_OK;
+
+    WNI_NEW(ctx, rows, block);
+    for (int64_t begin = 0; begin < n; begin += block) {
+        int64_t m = wni_min(block, n - begin);
+        nearest_sink s = {{nearest_hit, best + begin}, best + begin, at + begin, NULL, 0};
+
+        wni_progress(ctx, "comparing with the reference", begin, n);
+        for (int64_t i = 0; i < m; i++) {
+            rows[i] = begin + i;
+            at[begin + i] = -1;
+            best[begin + i] = floor;
+        }
+        WNI_TRY(wni_simjoin_load(ctx, join, rows, m));
+        WNI_TRY(wni_simjoin_run(ctx, join, NULL, m, &base, NULL, &s.sink));
+        WNI_TRY(wni_poll(ctx));
+    }
+done:
+    wni_free(ctx, rows);
     return st;
 }

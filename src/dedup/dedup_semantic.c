@@ -195,12 +195,12 @@ done:
     return st;
 }
 
-/* ---- the method -------------------------------------------------------------------------------- */
+/* ---- the pool with itself ------------------------------------------------------------------------ */
 
 /* From positions of the work pool to rows of the pool. `source` NULL = they are the same. */
 static void report_rows(wn_dedup *dedup, const wni_dups *dups, const int64_t *source, int64_t n)
 {
-    float worst = 1;
+    float worst = (float)dedup->report.worst_similarity;
 
     for (int64_t i = 0; i < n; i++) {
         int64_t row = source ? source[i] : i, partner = dups->partner[i];
@@ -224,6 +224,7 @@ static wn_status compare(wn_ctx *ctx, const wn_pool *work, const wn_dedup_semant
     blocks b = {0};
     wn_status st;
 
+    if (k > wni_max(n, 1)) k = 1; /* few are left: the others repeat the reference */
     report->blocks = k;
     if (k > 1) WNI_TRY(make_blocks(ctx, work, k, p->seed, &b));
     WNI_TRY(wni_simjoin_new(ctx, work, floor, tune, &join));
@@ -241,56 +242,139 @@ static wn_status compare(wn_ctx *ctx, const wn_pool *work, const wn_dedup_semant
         }
         WNI_TRY(measure_recall(ctx, join, work, &b, p->recall_sample, p->seed, report));
     }
-    report->pairs_compared = dups->pairs;
+    report->pairs_compared = wni_pairs_sum(report->pairs_compared, dups->pairs);
 done:
     wni_simjoin_free(join);
     blocks_free(ctx, &b);
     return st;
 }
 
+/* ---- a reference ------------------------------------------------------------------------------- */
+
+/* `pool` under cosine without its zero rows; *rows (m) are those that are left, NULL = all of them. */
+typedef struct directed {
+    wn_pool *cosine, *view;
+    const wn_pool *pool;
+    int64_t *rows, m;
+} directed;
+
+static wn_status directed_new(wn_ctx *ctx, const wn_pool *pool, directed *d)
+{
+    wn_status st;
+
+    WNI_TRY(wn_pool_with_metric(ctx, pool, WN_COSINE, &d->cosine));
+    d->pool = d->cosine;
+    WNI_TRY(rows_with_direction(ctx, d->cosine, &d->rows, &d->m));
+    if (d->rows) {
+        WNI_TRY(wn_pool_view(ctx, d->cosine, d->rows, d->m, &d->view));
+        d->pool = d->view;
+    }
+done:
+    return st;
+}
+
+static void directed_free(wn_ctx *ctx, directed *d)
+{
+    wn_pool_free(d->view);
+    wn_pool_free(d->cosine);
+    wni_free(ctx, d->rows);
+}
+
+/* Takes the rows that repeat the reference out of `work`. */
+static wn_status drop_repeats(wn_ctx *ctx, const wn_pool *against,
+                              const wn_dedup_semantic_params *p, const wni_simjoin_tune *tune,
+                              directed *work, wn_dedup *dedup)
+{
+    int64_t *at = NULL, *rows = NULL, left = 0;
+    float *best = NULL, worst = 1;
+    wni_simjoin *join = NULL;
+    directed ref = {0};
+    wn_status st;
+
+    if (wn_pool_dim(against) != wn_pool_dim(work->pool))
+        return wni_fail(ctx, WN_E_DATA,
+                        "dedup semantic: found a reference of %lld columns, expected %lld as in "
+                        "the pool",
+                        (long long)wn_pool_dim(against), (long long)wn_pool_dim(work->pool));
+    WNI_TRY(directed_new(ctx, against, &ref));
+    if (work->m == 0 || ref.m == 0) goto done;
+    WNI_NEW(ctx, at, work->m);
+    WNI_NEW(ctx, best, work->m);
+    WNI_NEW(ctx, rows, work->m);
+    WNI_TRY(wni_simjoin_new(ctx, work->pool, (float)p->min_similarity, tune, &join));
+    WNI_TRY(wni_dedup_reference(ctx, join, work->m, ref.pool, (float)p->min_similarity, at, best));
+    for (int64_t i = 0; i < work->m; i++) {
+        int64_t row = work->rows ? work->rows[i] : i;
+
+        if (at[i] < 0) {
+            rows[left++] = row;
+            continue;
+        }
+        dedup->partner[row] = -1 - (ref.rows ? ref.rows[at[i]] : at[i]);
+        dedup->similarity[row] = best[i] > 1 ? 1 : best[i] < -1 ? -1 : best[i];
+        if (dedup->similarity[row] < worst) worst = dedup->similarity[row];
+        dedup->report.repeats_reference++;
+        dedup->kept--;
+    }
+    dedup->report.worst_similarity = (double)worst;
+    dedup->report.pairs_compared = wni_pairs_times(work->m, ref.m);
+    if (left == work->m) goto done;
+    wn_pool_free(work->view);
+    work->view = NULL;
+    WNI_TRY(wn_pool_view(ctx, work->cosine, rows, left, &work->view));
+    work->pool = work->view;
+    wni_free(ctx, work->rows);
+    work->rows = rows;
+    work->m = left;
+    rows = NULL;
+done:
+    wni_simjoin_free(join);
+    directed_free(ctx, &ref);
+    wni_free(ctx, at);
+    wni_free(ctx, best);
+    wni_free(ctx, rows);
+    return st;
+}
+
+/* ---- the method -------------------------------------------------------------------------------- */
+
 wn_status wni_dedup_semantic_tuned(wn_ctx *ctx, const wn_dedup_input *in,
                                    const wn_dedup_semantic_params *params,
                                    const wni_simjoin_tune *tune, wn_dedup **out)
 {
-    int64_t n = wn_pool_rows(in->pool), m, *rows = NULL;
-    wn_pool *cosine = NULL, *view = NULL;
-    const wn_pool *work;
+    int64_t n = wn_pool_rows(in->pool);
     wn_dedup_semantic_params p;
+    directed work = {0};
     wn_dedup *dedup = NULL;
     wni_dups dups = {0};
     wn_status st;
 
     *out = NULL;
     WNI_TRY(wni_params_complete(ctx, &wni_method_dedup_semantic, params, &p));
-    WNI_TRY(wn_pool_with_metric(ctx, in->pool, WN_COSINE, &cosine));
-    work = cosine;
-    WNI_TRY(rows_with_direction(ctx, cosine, &rows, &m));
-    if (rows) {
-        WNI_TRY(wn_pool_view(ctx, cosine, rows, m, &view));
-        work = view;
-    }
-    if (p.blocks > wni_max(m, 1)) {
+    WNI_TRY(directed_new(ctx, in->pool, &work));
+    if (p.blocks > wni_max(work.m, 1)) {
         st = wni_fail(ctx, WN_E_DATA,
                       "dedup semantic: blocks is %lld but only %lld rows can be compared; give at "
                       "most that many blocks, or 1 to compare all pairs",
-                      (long long)p.blocks, (long long)m);
+                      (long long)p.blocks, (long long)work.m);
         goto done;
     }
     WNI_TRY(wn_dedup_new(ctx, n, &dedup));
-    dedup->report.zero_rows = n - m;
-    WNI_NEW(ctx, dups.partner, m);
-    WNI_NEW(ctx, dups.similarity, m);
-    memset(dups.partner, 0xff, (size_t)m * sizeof *dups.partner); /* -1 */
-    WNI_TRY(compare(ctx, work, &p, tune, &dups, &dedup->report));
-    report_rows(dedup, &dups, rows, m);
+    dedup->report.zero_rows = n - work.m;
+    if (in->against) WNI_TRY(drop_repeats(ctx, in->against, &p, tune, &work, dedup));
+    if (p.within_pool) {
+        WNI_NEW(ctx, dups.partner, work.m);
+        WNI_NEW(ctx, dups.similarity, work.m);
+        memset(dups.partner, 0xff, (size_t)work.m * sizeof *dups.partner); /* -1 */
+        WNI_TRY(compare(ctx, work.pool, &p, tune, &dups, &dedup->report));
+        report_rows(dedup, &dups, work.rows, work.m);
+    }
     *out = dedup;
     dedup = NULL;
 done:
     wni_free(ctx, dups.partner);
     wni_free(ctx, dups.similarity);
-    wn_pool_free(view);
-    wn_pool_free(cosine);
-    wni_free(ctx, rows);
+    directed_free(ctx, &work);
     wn_dedup_free(dedup);
     return st;
 }
@@ -326,6 +410,13 @@ static wn_status semantic_estimate(wn_ctx *ctx, const wn_dedup_input *in, const 
     if (p.rule == WN_DEDUP_GROUPS)
         out->flops += (double)n * (share < block ? share : block) / 2 * (double)d;
     out->bytes_read += (double)n * row_bytes * (2 + share / block / 2);
+    if (in->against) {
+        int64_t m = wn_pool_rows(in->against);
+
+        out->peak_bytes += n * (8 + 4 + 8) + m * 8 + m + wni_simjoin_bytes(ctx, n, d);
+        out->flops += 2.0 * (double)n * (double)m * (double)d;
+        out->bytes_read += (double)m * row_bytes * ((double)n / block + 1);
+    }
 done:
     return st;
 }
@@ -356,5 +447,5 @@ const wn_method wni_method_dedup_semantic = {
     .n_params = WN_PARAM_COUNT,
     .params_bytes = sizeof(wn_dedup_semantic_params),
     .ops = &ops,
-    .inputs = "pool",
+    .inputs = "pool against?",
 };

@@ -21,8 +21,15 @@ wn_status wni_dedup_rule(wn_ctx *ctx, wni_simjoin *join, const wn_pool *pool, wn
                          float floor, const int64_t *list, int64_t n, wni_dups *dups, int64_t done,
                          int64_t total);
 
+/* The row of `reference` (m, d) that is most similar to each row of the join's pool (n), the smaller on ties:
+ * at (n), -1 where none reaches the floor, and best (n), its similarity. */
+wn_status wni_dedup_reference(wn_ctx *ctx, wni_simjoin *join, int64_t n, const wn_pool *reference,
+                              float floor, int64_t *at, float *best);
+
 /* A sum of counts, as far as int64_t goes. */
 int64_t wni_pairs_sum(int64_t a, int64_t b);
+/* Pairs of one of n rows with one of m, as far as int64_t goes. */
+int64_t wni_pairs_times(int64_t n, int64_t m);
 /* Pairs among n rows, as far as int64_t goes. */
 int64_t wni_pairs_among(int64_t n);
 

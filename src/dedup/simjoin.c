@@ -121,6 +121,7 @@ int32_t wni_simjoin_sketch_dims(const wni_simjoin *join)
 
 typedef struct gather {
     const wni_simjoin *join;
+    const wn_pool *pool;
     const int64_t *rows;
     const wni_mat *into;
     float *sketches;
@@ -134,7 +135,7 @@ static wn_status gather_range(wn_ctx *ctx, void *arg, int worker, int64_t begin,
     wn_status st;
 
     (void)worker;
-    st = wn_pool_gather(ctx, g->join->pool, g->rows + begin, end - begin, rows, g->into->ld);
+    st = wn_pool_gather(ctx, g->pool, g->rows + begin, end - begin, rows, g->into->ld);
     if (st == WN_OK && sketch->dims)
         wni_sketch_rows(ctx, sketch, rows, end - begin, g->sketches + begin * sketch->dims);
     return st;
@@ -142,7 +143,7 @@ static wn_status gather_range(wn_ctx *ctx, void *arg, int worker, int64_t begin,
 
 wn_status wni_simjoin_load(wn_ctx *ctx, wni_simjoin *j, const int64_t *rows, int64_t n)
 {
-    gather g = {j, rows, &j->block, j->block_sketches};
+    gather g = {j, j->pool, rows, &j->block, j->block_sketches};
 
     j->rows = rows;
     return j->sketch.dims ? wni_parallel(ctx, n, GATHER_GRAIN, gather_range, &g) : WN_OK;
@@ -225,7 +226,7 @@ wn_status wni_simjoin_run(wn_ctx *ctx, wni_simjoin *j, const int64_t *sub, int64
     }
     for (int64_t b = 0; b < reach; b += j->base_rows) {
         int64_t rows = wni_min(j->base_rows, reach - b);
-        gather g = {j, j->base_ids, &j->base, j->base_sketches};
+        gather g = {j, base->pool, j->base_ids, &j->base, j->base_sketches};
         wni_mat seen = j->base;
 
         for (int64_t i = 0; i < rows; i++)

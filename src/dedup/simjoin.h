@@ -43,7 +43,8 @@ int32_t wni_simjoin_sketch_dims(const wni_simjoin *join); /* 0 = straight */
 /* Loads pool rows rows[0..n) as the query block, n <= block_rows; `rows` must stay until the next load. */
 wn_status wni_simjoin_load(wn_ctx *ctx, wni_simjoin *join, const int64_t *rows, int64_t n);
 
-/* Compares queries sub[0..n) (indices into the block, NULL = the whole block of n) with the base rows.
+/* Compares queries sub[0..n) (indices into the block, NULL = the whole block of n) with the base rows, which
+ * may be of another pool under cosine, with as many columns and without zero rows.
  * Query q and base b are positions in those lists. With limit (n, nondecreasing) only b < limit[q]. */
 wn_status wni_simjoin_run(wn_ctx *ctx, wni_simjoin *join, const int64_t *sub, int64_t n,
                           const wni_queries *base, const int64_t *limit, wni_join_sink *sink);
