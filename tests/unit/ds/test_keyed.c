@@ -55,6 +55,34 @@ static void sorts_like_qsort(void **state)
         }
 }
 
+/* Put in order behind a mixed-up start, the first m are those of the whole order. */
+static void the_first_are_the_first(void **state)
+{
+    static const int64_t sizes[] = {0, 1, 2, 32, 33, 257, 5000};
+    static const uint64_t masks[] = {UINT64_MAX, 3, 0, 0xff00ff};
+    wn_ctx *ctx = ts_ctx(1, -1);
+
+    (void)state;
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+        for (size_t m = 0; m < sizeof masks / sizeof *masks; m++)
+            for (int64_t part = 0; part <= 4; part++) {
+                int64_t n = sizes[s], first = n * part / 4;
+                wni_keyed *a = malloc((size_t)n * sizeof *a + 1),
+                          *b = malloc((size_t)n * sizeof *b + 1);
+                for (int64_t i = 0; i < n; i++)
+                    b[i] = a[i] = (wni_keyed){wni_rand_u64(s, m, (uint64_t)i) & masks[m], i};
+                ts_ok(ctx, wni_keyed_first(ctx, a, n, first));
+                qsort(a, (size_t)first, sizeof *a, compare);
+                qsort(a + first, (size_t)(n - first), sizeof *a, compare);
+                qsort(b, (size_t)n, sizeof *b, compare);
+                for (int64_t i = 0; i < n; i++)
+                    assert_true(a[i].key == b[i].key && a[i].row == b[i].row);
+                free(a);
+                free(b);
+            }
+    wn_ctx_free(ctx);
+}
+
 static int count_down(void *user)
 {
     return --*(int64_t *)user < 0;
@@ -102,9 +130,9 @@ static void float_keys_keep_order(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(sorts_like_qsort),
-                                       cmocka_unit_test(long_sorts_can_be_stopped),
-                                       cmocka_unit_test(float_keys_keep_order)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sorts_like_qsort), cmocka_unit_test(the_first_are_the_first),
+        cmocka_unit_test(long_sorts_can_be_stopped), cmocka_unit_test(float_keys_keep_order)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
