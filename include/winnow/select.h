@@ -122,6 +122,15 @@ typedef enum wn_pick {
     WN_PICK_COUNT
 } wn_pick;
 
+/* How a budget is shared over groups. */
+typedef enum wn_share {
+    WN_SHARE_PROPORTIONAL = 0, /* to their rows */
+    WN_SHARE_EQUAL,            /* the same for each, until it is full */
+    WN_SHARE_COMPLEXITY,       /* to spread x distance to other groups: abbas2024 */
+    WN_SHARE_TARGET,           /* to the rows of a target that fall into them */
+    WN_SHARE_QUOTA             /* given */
+} wn_share;
+
 #define WN_SELECT_BALANCED_PARAMS(P)                                       \
     P(i64, size, 10000, 1, WN_ROWS_MAX, "rows to select")                  \
     P(choice, pick, WN_PICK_RANDOM, "random|closest|farthest", 0,          \
@@ -196,6 +205,32 @@ WN_PARAM_STRUCT(wn_select_simcore_params, WN_SELECT_SIMCORE_PARAMS);
  * empty target, size above the rows, rows without a direction, nothing that is like the target. */
 WN_API wn_status wn_select_simcore(wn_ctx *ctx, const wn_select_input *in,
                                    const wn_select_simcore_params *params, wn_selection **out);
+#define WN_SELECT_STRATIFIED_PARAMS(P)                                                             \
+    P(i64, size, 0, 0, WN_ROWS_MAX,                                                                \
+      "rows to select; 0 = what fraction, the quotas, or the limits of band and threshold say")    \
+    P(f64, fraction, 0, 0, 1, "share of the rows to select, in place of size")                     \
+    P(choice, allocate, WN_SHARE_PROPORTIONAL, "proportional|equal|complexity|target|quota", 0,    \
+      "how the budget is shared over the groups")                                                  \
+    P(choice, pick, WN_PICK_RANDOM,                                                                \
+      "random|closest|farthest|top|bottom|band|threshold|k-center|herding|facility-location|graph" \
+      "-cut",                                                                                      \
+      0, "which rows of a group")                                                                  \
+    P(f64, band_low, 0.25, 0, 1, "quantile of the group's scores where the band begins")           \
+    P(f64, band_high, 0.75, 0, 1, "quantile where it ends")                                        \
+    P(f64, min_score, 0, -1e300, 1e300, "lowest score that passes the threshold")                  \
+    P(f64, floor, 0, 0, 1e15,                                                                      \
+      "rows of every group at least, or all it has; below 1 a share of the size")                  \
+    P(f64, cap, 0, 0, 1e15, "rows of every group at most; below 1 a share of the size; 0 = all")   \
+    P(f64, random_share, 0, 0, 1,                                                                  \
+      "share of each group's rows that is drawn at random and weighted for the rows left out")     \
+    P(u64, seed, 0, 0, 0, "seed of every random choice")
+WN_PARAM_STRUCT(wn_select_stratified_params, WN_SELECT_STRATIFIED_PARAMS);
+
+/* Scores x groups x allocation x pick: what pick and allocate need of the inputs must be there. neyman1934;
+ * with random_share calibrated as in ayed2023. */
+WN_API wn_status wn_select_stratified(wn_ctx *ctx, const wn_select_input *in,
+                                      const wn_select_stratified_params *params,
+                                      wn_selection **out);
 
 #define WN_SELECT_S2L_PARAMS(P)                           \
     P(i64, size, 10000, 1, WN_ROWS_MAX, "rows to select") \
