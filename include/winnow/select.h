@@ -217,7 +217,7 @@ WN_API wn_status wn_select_simcore(wn_ctx *ctx, const wn_select_input *in,
       0, "which rows of a group")                                                                  \
     P(f64, band_low, 0.25, 0, 1, "quantile of the group's scores where the band begins")           \
     P(f64, band_high, 0.75, 0, 1, "quantile where it ends")                                        \
-    P(f64, min_score, 0, -1e300, 1e300, "lowest score that passes the threshold")                  \
+    P(f64, min_score, 0, -1e15, 1e15, "lowest score that passes the threshold")                    \
     P(f64, floor, 0, 0, 1e15,                                                                      \
       "rows of every group at least, or all it has; below 1 a share of the size")                  \
     P(f64, cap, 0, 0, 1e15, "rows of every group at most; below 1 a share of the size; 0 = all")   \

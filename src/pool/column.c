@@ -100,11 +100,6 @@ static int word_at(const void *data, int64_t i, int64_t chars, char out[WORD_BYT
     return 1;
 }
 
-static wn_status need_numbers(wn_ctx *ctx, const char *path, const char *found)
-{
-    return wni_fail(ctx, WN_E_DATA, "%s: found %s, expected one number per row", path, found);
-}
-
 static wn_status read_npy(wn_ctx *ctx, const char *path, int64_t n, int words,
                           const wni_column_to *to, void *self)
 {
@@ -150,6 +145,7 @@ typedef struct table_reader {
     wn_ctx *ctx;
     const char *path;
     wni_column_kind kind;
+    int parse; /* numbers that stand as text, like 0.50, whose form a table keeps */
     const wni_column_to *to;
     void *self;
 } table_reader;
@@ -160,7 +156,14 @@ static wn_status table_row(void *user, int64_t row, const char *text)
     wn_status st;
 
     if (row % POLL_ROWS == 0 && (st = wni_poll(r->ctx)) != WN_OK) return st;
-    if (r->kind == WNI_COLUMN_WORDS || !text) return r->to->word(r->self, row, text);
+    if (r->kind == WNI_COLUMN_WORDS || !text || !*text) return r->to->word(r->self, row, text);
+    if (r->parse) {
+        char *end;
+        (void)strtod(text, &end);
+        if (*end)
+            return wni_fail(r->ctx, WN_E_DATA, "%s: row %lld: found '%.40s', expected a number",
+                            r->path, (long long)row, text);
+    }
     return r->to->number(r->self, row, strtoll(text, NULL, 10), strtod(text, NULL));
 }
 
@@ -187,7 +190,7 @@ done:
 static wn_status read_table(wn_ctx *ctx, const char *path, const char *file, const char *name,
                             int64_t n, int words, const wni_column_to *to, void *self)
 {
-    table_reader r = {ctx, path, WNI_COLUMN_WORDS, to, self};
+    table_reader r = {ctx, path, WNI_COLUMN_WORDS, 0, to, self};
     wn_table_options options;
     wn_table *table = NULL;
     const char *type;
@@ -202,8 +205,8 @@ static wn_status read_table(wn_ctx *ctx, const char *path, const char *file, con
     if (strcmp(type, "INTEGER") == 0) r.kind = WNI_COLUMN_INTS;
     if (strcmp(type, "REAL") == 0) r.kind = WNI_COLUMN_REALS;
     if (r.kind == WNI_COLUMN_WORDS && !words) {
-        st = need_numbers(ctx, path, "text");
-        goto done;
+        r.kind = WNI_COLUMN_REALS;
+        r.parse = 1;
     }
     WNI_TRY(to->begin(self, r.kind, wn_table_rows(table)));
     WNI_TRY(wn_table_scan(table, column, table_row, &r));

@@ -239,7 +239,23 @@ static void say_rule(why_folder *f, const wn_why *why)
             wni_str_addf(&f->out, ", %s %.4f", likeness(f), (double)why->similarity);
         break;
     case WN_WHY_NO_CLUSTER:
-        wni_str_add(&f->out, ": dropped, in no cluster: the tree was made without it");
+        wni_str_add(&f->out,
+                    ": dropped, in no cluster: the tree or the groups were made without it");
+        break;
+    case WN_WHY_SCORE:
+        wni_str_add(&f->out, ": dropped, passed over: other rows of its group rank better");
+        break;
+    case WN_WHY_NOT_DRAWN:
+        wni_str_add(&f->out, ": dropped, not drawn: chance took other rows of its group");
+        break;
+    case WN_WHY_OFF_TARGET:
+        wni_str_add(&f->out, ": dropped, off target: it is not what the target looks like");
+        break;
+    case WN_WHY_COVERED:
+        wni_str_add(&f->out, ": dropped, covered: a row that is kept stands for it");
+        break;
+    case WN_WHY_LIMIT:
+        wni_str_add(&f->out, ": dropped, its score lies outside the limits asked for");
         break;
     case WN_WHY_ABSENT:
         wni_str_add(&f->out, ": not there: never inserted, or deleted again");
@@ -250,6 +266,12 @@ static void say_rule(why_folder *f, const wn_why *why)
         break;
     }
     wni_str_add(&f->out, "\n");
+}
+
+static int is_duplicate(const wn_why *why)
+{
+    return why->rule == WN_WHY_EXACT_DUPLICATE || why->rule == WN_WHY_NEAR_DUPLICATE ||
+           why->rule == WN_WHY_REFERENCE;
 }
 
 /* The partner, and where that one went, until a row that is no duplicate. */
@@ -265,10 +287,13 @@ static wn_status say_partners(why_folder *f, int64_t row)
         WNI_TRY(say_row(f, why->partner));
         if (why->rule == WN_WHY_NEAR_DUPLICATE && !isnan(why->similarity))
             wni_str_addf(&f->out, ", %s %.4f", likeness(f), (double)why->similarity);
+        if (why->rule == WN_WHY_COVERED && !isnan(why->similarity))
+            wni_str_addf(&f->out, ", similarity %.4f", (double)why->similarity);
         wni_str_addf(&f->out, ": %s\n",
                      to->rule == WN_WHY_KEPT    ? "kept"
                      : to->rule == WN_WHY_QUOTA ? "not a duplicate, but over quota"
-                                                : "a duplicate itself");
+                     : is_duplicate(to)         ? "a duplicate itself"
+                                                : "not a duplicate, but dropped too");
         row = why->partner;
     }
 done:
@@ -283,8 +308,7 @@ static void say_cluster(why_folder *f, int32_t cluster)
     if (cluster < 0) return;
     for (int64_t i = 0; i < f->n; i++) {
         const wn_why *why = &f->why[i];
-        if (why->cluster != cluster || (why->rule != WN_WHY_KEPT && why->rule != WN_WHY_QUOTA))
-            continue;
+        if (why->cluster != cluster || is_duplicate(why) || why->rule == WN_WHY_ABSENT) continue;
         size++;
         selected += why->rule == WN_WHY_KEPT;
     }

@@ -347,6 +347,9 @@ static wn_status stratified_estimate(wn_ctx *ctx, const wn_select_input *in, con
         picking = n + wni_max(picking, wni_pick_bytes(ctx, WN_PICK_RANDOM, n, 0, g.k, 0));
     if (p.allocate == WN_SHARE_COMPLEXITY || p.allocate == WN_SHARE_TARGET || needs_centers(&p))
         picking = wni_max(picking, wni_group_stats_bytes(ctx, d, g.k, m) + g.k * d * 4);
+    if (in->pool) /* the check of its rows, before anything else */
+        picking =
+            wni_max(picking, wn_ctx_threads(ctx) * (((int64_t)1 << 18) + 8 * wni_ld(d)) + 65536);
     answer = n * (int64_t)sizeof(wn_why) + size * 12; /* made when the lists of the pick are gone */
     *out = (wn_estimate){0};
     out->peak_bytes = n + wni_max(picking, answer) + g.k * (int64_t)(80 + 4 * d) +

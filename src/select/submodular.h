@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Facility location and graph cut by lazy greedy on a graph of neighbours: exact greedy choices, whole-number
- * gains, no n x n matrix. minoux1978 mirzasoleiman2020 iyer2013.
+ * gains, no n x n matrix. minoux1978 iyer2013.
  */
 #ifndef WNI_SUBMODULAR_H
 #define WNI_SUBMODULAR_H

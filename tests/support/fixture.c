@@ -82,7 +82,7 @@ static void write_columns(void)
     for (int64_t i = 0; i < FX_ROWS; i++) {
         double sum = 0;
         labels[i] = (int32_t)(i % CLASSES);
-        groups[i] = (int32_t)(i * i % CLASSES);
+        groups[i] = (int32_t)((i * i + i / 7) % CLASSES);
         scores[i] = (float)unit(1, i);
         for (int c = 0; c < CLASSES; c++)
             sum += probs[i * CLASSES + c] =
@@ -326,6 +326,34 @@ static const char *small_value(const wn_param *p)
     return NULL;
 }
 
+/* Whether the value that the case sets needs this optional input. */
+static int needed(const fx_case *c, const char *input)
+{
+    static const struct {
+        const char *method, *value, *inputs; /* with a space before and behind each */
+    } needs[] = {{"stratified", "top", " scores groups "},
+                 {"stratified", "bottom", " scores tree "},
+                 {"stratified", "band", " scores groups "},
+                 {"stratified", "threshold", " scores "},
+                 {"stratified", "closest", " groups "},
+                 {"stratified", "farthest", " tree "},
+                 {"stratified", "k-center", " groups "},
+                 {"stratified", "herding", " tree "},
+                 {"stratified", "facility-location", " graph groups "},
+                 {"stratified", "graph-cut", " graph "},
+                 {"stratified", "equal", " groups "},
+                 {"stratified", "complexity", " tree "},
+                 {"stratified", "target", " groups target "},
+                 {"stratified", "quota", " groups quota "}};
+    char word[64];
+
+    snprintf(word, sizeof word, " %s ", input);
+    for (size_t i = 0; c->name && i < sizeof needs / sizeof needs[0]; i++)
+        if (strcmp(needs[i].method, c->method->name) == 0 && strcmp(needs[i].value, c->value) == 0)
+            return strstr(needs[i].inputs, word) != NULL;
+    return 0;
+}
+
 wn_status fx_job(wn_ctx *ctx, const fx_case *c, const char *file, const char *output, wn_job **out)
 {
     wn_job *job = NULL;
@@ -344,7 +372,8 @@ wn_status fx_job(wn_ctx *ctx, const fx_case *c, const char *file, const char *ou
     for (int32_t i = 0, one_of = 0; st == WN_OK && i < c->family->n_inputs; i++) {
         const wn_family_input *input = &c->family->inputs[i];
         wn_takes takes = wn_method_takes(c->method, input);
-        if (strcmp(input->name, "pool") == 0 || takes <= WN_TAKES_OPTIONAL) continue;
+        if (strcmp(input->name, "pool") == 0 || takes == WN_TAKES_NOT) continue;
+        if (takes == WN_TAKES_OPTIONAL && !needed(c, input->name)) continue;
         if (takes == WN_TAKES_ONE_OF && one_of++) continue;
         st = wn_job_input(job, input->name, ts_path(file_of_input(input)));
     }

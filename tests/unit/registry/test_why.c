@@ -129,6 +129,60 @@ static void select_by_distance(void **state)
     wn_ctx_free(ctx);
 }
 
+/* Every reason that select stratified gives, in words: scores 0..7, a graph of three edges. */
+static void select_with_reasons(void **state)
+{
+    static const struct {
+        const char *pick, *row, *want;
+    } cases[] = {
+        {"top", "7", "row 7: kept\n"},
+        {"top", "0", "row 0: dropped, passed over: other rows of its group rank better\n"},
+        {"threshold", "1", "row 1: dropped, its score lies outside the limits asked for\n"},
+        {"k-center", "1",
+         "row 1: dropped, covered: a row that is kept stands for it\n  beside   row "},
+    };
+    static const float rows[] = {0, 0.1f, 0.2f, 50, 50.1f, 100, 100.1f, 100.2f};
+    wn_ctx *ctx = ts_ctx(1, -1);
+    FILE *f = fopen(ts_path("scores.csv"), "w");
+
+    (void)state;
+    fprintf(f, "score\n0\n1\n2\n3\n4\n5\n6\n7\n");
+    fclose(f);
+    ts_write_npy(ts_path("line.npy"), rows, 8, 1);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char *text, column[1024];
+        wn_job *job;
+        snprintf(column, sizeof column, "%s:score", ts_path("scores.csv"));
+        ts_ok(ctx, wn_job_new(ctx, "select", "stratified", &job));
+        ts_ok(ctx, wn_job_input(job, "pool", ts_path("line.npy")));
+        ts_ok(ctx, wn_job_input(job, "scores", column));
+        ts_ok(ctx, wn_job_set(job, "pick", cases[i].pick));
+        ts_ok(ctx, wn_job_set(job, "size", "3"));
+        ts_ok(ctx, wn_job_set(job, "min-score", "4"));
+        snprintf(column, sizeof column, "%s-pick", ts_path(cases[i].pick));
+        ts_ok(ctx, wn_job_output(job, column));
+        ts_ok(ctx, wn_job_set(job, "force", "1"));
+        ts_ok(ctx, wn_job_run(job));
+        wn_job_free(job);
+        ts_ok(ctx, wn_why_text(ctx, column, cases[i].row, &text));
+        if (strncmp(text, cases[i].want, strlen(cases[i].want)) != 0 &&
+            !(strcmp(cases[i].pick, "k-center") == 0 && strstr(text, "row 1: kept")))
+            fail_msg("%s: %s", cases[i].pick, text);
+        wn_text_free(ctx, text);
+    }
+    /* Of five that pass the threshold three were drawn: one of rows 4 to 7 was not. */
+    for (int row = 4, dropped = 0; row < 8; row++) {
+        char number[8], *text;
+        snprintf(number, sizeof number, "%d", row);
+        ts_ok(ctx, wn_why_text(ctx, ts_path("threshold-pick"), number, &text));
+        if (strstr(text, ": dropped, not drawn: chance took other rows of its group\n")) dropped++;
+        assert_true(dropped || strstr(text, ": kept\n"));
+        wn_text_free(ctx, text);
+        assert_in_range(dropped, row == 7, 1);
+    }
+    wn_ctx_free(ctx);
+}
+
 static void taken_more_than_once(void **state)
 {
     static const float rows[] = {-1, 0, 1, 100};
@@ -229,9 +283,10 @@ static int end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(dedup_exact),        cmocka_unit_test(dedup_semantic),
-        cmocka_unit_test(select_by_distance), cmocka_unit_test(taken_more_than_once),
-        cmocka_unit_test(curate_by_id),       cmocka_unit_test(damaged_folders),
+        cmocka_unit_test(dedup_exact),          cmocka_unit_test(dedup_semantic),
+        cmocka_unit_test(select_by_distance),   cmocka_unit_test(select_with_reasons),
+        cmocka_unit_test(taken_more_than_once), cmocka_unit_test(curate_by_id),
+        cmocka_unit_test(damaged_folders),
     };
 
     return cmocka_run_group_tests(tests, NULL, end);
