@@ -156,13 +156,15 @@ static wn_status table_row(void *user, int64_t row, const char *text)
     wn_status st;
 
     if (row % POLL_ROWS == 0 && (st = wni_poll(r->ctx)) != WN_OK) return st;
-    if (r->kind == WNI_COLUMN_WORDS || !text || !*text) return r->to->word(r->self, row, text);
+    if (r->kind == WNI_COLUMN_WORDS || !text) return r->to->word(r->self, row, text);
+    if (!*text) return r->to->word(r->self, row, NULL);
     if (r->parse) {
         char *end;
         (void)strtod(text, &end);
         if (*end)
-            return wni_fail(r->ctx, WN_E_DATA, "%s: row %lld: found '%.40s', expected a number",
-                            r->path, (long long)row, text);
+            return wni_fail(r->ctx, WN_E_DATA,
+                            "%s: row %lld: found '%.40s', expected one number per row", r->path,
+                            (long long)row, text);
     }
     return r->to->number(r->self, row, strtoll(text, NULL, 10), strtod(text, NULL));
 }

@@ -158,6 +158,28 @@ static void refused(wn_ctx *ctx, int scores, const char *path, int64_t n, const 
     assert_int_equal(wn_ctx_live_bytes(ctx), 0);
 }
 
+/* A table keeps 0.50 as it is written, as text; as a score it is a number. */
+static void numbers_that_stand_as_text(void **state)
+{
+    static const float want[] = {0.5f, -1.25f, 3, 1e-3f};
+    wn_ctx *ctx = ts_ctx(1, -1);
+    wn_scores *s;
+    char path[1024];
+
+    (void)state;
+    write_text("forms.csv", "s,t\n0.50,0.50\n-1.250,1.0\n3.00,three\n1e-3,1\n");
+    snprintf(path, sizeof path, "%s:s", ts_path("forms.csv"));
+    ts_ok(ctx, wn_scores_load(ctx, path, 4, &s));
+    assert_memory_equal(s->v, want, sizeof want);
+    wn_scores_free(s);
+    snprintf(path, sizeof path, "%s:t", ts_path("forms.csv"));
+    refused(ctx, 1, path, 4, "row 2: found 'three', expected one number per row");
+    write_text("holes.csv", "s,t\n0.50,1\n,2\n");
+    snprintf(path, sizeof path, "%s:s", ts_path("holes.csv"));
+    refused(ctx, 1, path, 2, "row 1: found no value");
+    wn_ctx_free(ctx);
+}
+
 static void bad_columns_are_refused(void **state)
 {
     static const float nan[] = {1, 2, NAN};
@@ -195,6 +217,7 @@ int main(void)
         cmocka_unit_test(labels_far_apart),
         cmocka_unit_test(many_words),
         cmocka_unit_test(scores_in_every_form),
+        cmocka_unit_test(numbers_that_stand_as_text),
         cmocka_unit_test(bad_columns_are_refused),
     };
 
