@@ -10,6 +10,7 @@
 #include "winnow/method.h"
 #include "winnow/pool.h"
 #include "winnow/table.h"
+#include "winnow/batch.h"
 #include "winnow/cluster.h"
 #include "winnow/curate.h"
 #include "winnow/dedup.h"
