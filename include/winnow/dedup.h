@@ -57,16 +57,28 @@ typedef struct wn_dedup_input {
     const char *scratch_dir; /* folder for what does not fit in memory; NULL = all must fit */
 } wn_dedup_input;
 
+/* Receives what one threshold of a sweep gives; `dedup` is valid during the call. */
+typedef wn_status (*wn_dedup_sink)(void *user, double min_similarity, const wn_dedup *dedup);
+
 typedef struct wn_dedup_ops {
     wn_status (*estimate)(wn_ctx *ctx, const wn_dedup_input *in, const void *params,
                           wn_estimate *out);
     wn_status (*run)(wn_ctx *ctx, const wn_dedup_input *in, const void *params, wn_dedup **out);
+    /* Several thresholds (count), ascending, with what they share done once; NULL = run for each. */
+    wn_status (*sweep)(wn_ctx *ctx, const wn_dedup_input *in, const void *params,
+                       const double *thresholds, int32_t count, wn_dedup_sink sink, void *user);
 } wn_dedup_ops;
 
 /* Runs any method of the family after the checks that all share: parameter bounds, finite rows, memory
  * budget. *out is given; wn_dedup_free(). */
 WN_API wn_status wn_dedup_run(wn_ctx *ctx, const wn_method *method, const wn_dedup_input *in,
                               const void *params, wn_dedup **out);
+
+/* What every threshold of the method's parameter `sweep` would remove: the same as so many runs, the same
+ * checks. The sink sees thresholds ascending; its failure stops the sweep. WN_E_USAGE where the method has no
+ * thresholds. */
+WN_API wn_status wn_dedup_sweep(wn_ctx *ctx, const wn_method *method, const wn_dedup_input *in,
+                                const void *params, wn_dedup_sink sink, void *user);
 
 #define WN_DEDUP_EXACT_PARAMS(P) \
     P(bool, verify, 1, 0, 1, "compare the bytes of rows whose 64-bit hashes agree")
@@ -82,16 +94,18 @@ typedef enum wn_dedup_rule {
     WN_DEDUP_EARLIER /* any earlier row, kept or dropped, drops a row (the SemDeDup program's rule) */
 } wn_dedup_rule;
 
-#define WN_DEDUP_SEMANTIC_PARAMS(P)                                                      \
-    P(f64, min_similarity, 0.95, -1, 1, "cosine from which two rows are duplicates")     \
-    P(choice, rule, WN_DEDUP_GROUPS, "groups|earlier", 0, "which rows go: see the page") \
-    P(i64, blocks, -1, -1, WN_K_MAX,                                                     \
-      "k-means blocks to compare within; 1 = all pairs, -1 = from the number of rows")   \
-    P(i64, all_pairs_max, 400000, 1, WN_ROWS_MAX,                                        \
-      "most rows for which blocks = -1 compares all pairs")                              \
-    P(i64, recall_sample, 1000, 0, WN_ROWS_MAX,                                          \
-      "rows compared with the whole pool to measure what blocking lost")                 \
-    P(bool, within_pool, 1, 0, 1, "compare rows of the pool with each other")            \
+#define WN_DEDUP_SEMANTIC_PARAMS(P)                                                              \
+    P(f64, min_similarity, 0.95, -1, 1, "cosine from which two rows are duplicates")             \
+    P(choice, rule, WN_DEDUP_GROUPS, "groups|earlier", 0, "which rows go: see the page")         \
+    P(i64, blocks, -1, -1, WN_K_MAX,                                                             \
+      "k-means blocks to compare within; 1 = all pairs, -1 = from the number of rows")           \
+    P(i64, all_pairs_max, 400000, 1, WN_ROWS_MAX,                                                \
+      "most rows for which blocks = -1 compares all pairs")                                      \
+    P(i64, recall_sample, 1000, 0, WN_ROWS_MAX,                                                  \
+      "rows compared with the whole pool to measure what blocking lost")                         \
+    P(bool, within_pool, 1, 0, 1, "compare rows of the pool with each other")                    \
+    P(text, sweep, "", 0, 63,                                                                    \
+      "LOW:HIGH or LOW:HIGH:STEP: tell what each of these thresholds would remove, and no more") \
     P(u64, seed, 0, 0, 0, "seed of the blocking and of the recall sample")
 WN_PARAM_STRUCT(wn_dedup_semantic_params, WN_DEDUP_SEMANTIC_PARAMS);
 
@@ -116,6 +130,8 @@ typedef enum wn_dedup_scope { WN_DEDUP_WITHIN = 0, WN_DEDUP_ACROSS } wn_dedup_sc
     P(choice, scope, WN_DEDUP_WITHIN, "within|across", 0,                                         \
       "with a source: duplicates go within one source, or across two only")                       \
     P(bool, within_pool, 1, 0, 1, "compare rows of the pool with each other")                     \
+    P(text, sweep, "", 0, 63,                                                                     \
+      "LOW:HIGH or LOW:HIGH:STEP: tell what each of these thresholds would remove, and no more")  \
     P(u64, seed, 0, 0, 0, "seed of the signatures")
 WN_PARAM_STRUCT(wn_dedup_minhash_params, WN_DEDUP_MINHASH_PARAMS);
 

@@ -167,7 +167,7 @@ wn_status wn_dedup_exact(wn_ctx *ctx, const wn_dedup_input *in, const wn_dedup_e
     return wn_dedup_run(ctx, &wni_method_dedup_exact, in, params, out);
 }
 
-static const wn_dedup_ops ops = {exact_estimate, exact_run};
+static const wn_dedup_ops ops = {exact_estimate, exact_run, NULL};
 
 const wn_method wni_method_dedup_exact = {
     .family = "dedup",

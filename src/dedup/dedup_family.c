@@ -83,23 +83,81 @@ static wn_status need(wn_ctx *ctx, const wn_method *method, const wn_dedup_input
     return wni_budget_need(ctx, estimate->peak_bytes, what);
 }
 
+/* Whether the method's parameters ask for a sweep; `complete` gets all of them. */
+static wn_status take_params(wn_ctx *ctx, const wn_method *method, const void *params,
+                             void **complete, bool *sweep)
+{
+    char text[WN_TEXT_MAX] = "";
+    wn_status st;
+
+    if (!(*complete = wni_alloc(ctx, 1, method->params_bytes))) return WN_E_NOMEM;
+    WNI_TRY(wni_params_complete(ctx, method, params, *complete));
+    wn_params_text(method, *complete, "sweep", text, sizeof text);
+    *sweep = *text != 0;
+done:
+    return st;
+}
+
+/* What every run shares. */
+static wn_status check_run(wn_ctx *ctx, const wn_method *method, const wn_dedup_input *in,
+                           const void *params)
+{
+    const wn_dedup_ops *ops = method->ops;
+    wn_estimate estimate;
+    wn_status st;
+
+    WNI_TRY(ops->estimate(ctx, in, params, &estimate));
+    WNI_TRY(need(ctx, method, in, &estimate));
+    if (in->pool) WNI_TRY(wn_pool_check(ctx, in->pool, 1, NULL));
+    if (in->against) WNI_TRY(wn_pool_check(ctx, in->against, 1, NULL));
+done:
+    return st;
+}
+
 wn_status wn_dedup_run(wn_ctx *ctx, const wn_method *method, const wn_dedup_input *given,
                        const void *params, wn_dedup **out)
 {
     const wn_dedup_ops *ops;
+    void *complete = NULL;
     wn_dedup_input in;
-    wn_estimate estimate;
+    bool sweep;
     wn_status st;
 
     *out = NULL;
     WNI_TRY(take_input(ctx, method, given, &in));
+    WNI_TRY(take_params(ctx, method, params, &complete, &sweep));
+    if (sweep) {
+        st = wni_fail(ctx, WN_E_USAGE, "sweep: has many answers; call wn_dedup_sweep for them");
+        goto done;
+    }
     ops = method->ops;
-    WNI_TRY(ops->estimate(ctx, &in, params, &estimate));
-    WNI_TRY(need(ctx, method, &in, &estimate));
-    if (in.pool) WNI_TRY(wn_pool_check(ctx, in.pool, 1, NULL));
-    if (in.against) WNI_TRY(wn_pool_check(ctx, in.against, 1, NULL));
-    WNI_TRY(ops->run(ctx, &in, params, out));
+    WNI_TRY(check_run(ctx, method, &in, complete));
+    WNI_TRY(ops->run(ctx, &in, complete, out));
 done:
+    wni_free(ctx, complete);
+    return st;
+}
+
+wn_status wn_dedup_sweep(wn_ctx *ctx, const wn_method *method, const wn_dedup_input *given,
+                         const void *params, wn_dedup_sink sink, void *user)
+{
+    void *complete = NULL;
+    wn_dedup_input in;
+    bool sweep;
+    wn_status st;
+
+    if (!sink) return wni_fail(ctx, WN_E_USAGE, "wn_dedup_sweep: sink is NULL");
+    WNI_TRY(take_input(ctx, method, given, &in));
+    WNI_TRY(take_params(ctx, method, params, &complete, &sweep));
+    if (!sweep) {
+        st = wni_fail(ctx, WN_E_USAGE, "sweep: no thresholds for dedup %s; set it to LOW:HIGH",
+                      method->name);
+        goto done;
+    }
+    WNI_TRY(check_run(ctx, method, &in, complete));
+    WNI_TRY(wni_dedup_sweep(ctx, method, &in, complete, sink, user));
+done:
+    wni_free(ctx, complete);
     return st;
 }
 
@@ -184,6 +242,14 @@ done:
     return st;
 }
 
+/* The texts are in the output for `winnow why`, which has nothing to say here. */
+static wn_status forget_table(wni_run *run)
+{
+    wn_table_free(run->table);
+    run->table = NULL;
+    return wni_out_remove(run->out, "table.sqlite");
+}
+
 static wn_status family_run(wni_run *run)
 {
     const wn_dedup_ops *ops = run->method->ops;
@@ -193,7 +259,11 @@ static wn_status family_run(wni_run *run)
     int64_t n = run->pool ? wn_pool_rows(run->pool) : wn_table_rows(run->table);
     wn_dedup *dedup = NULL;
     wn_pool *against = NULL;
+    char sweep[WN_TEXT_MAX] = "";
     wn_status st;
+
+    wn_params_text(run->method, run->params, "sweep", sweep, sizeof sweep);
+    if (*sweep) WNI_TRY(wni_dedup_sweep(run->ctx, run->method, &in, run->params, NULL, NULL));
 
     if (run->table) WNI_TRY(open_texts(run, &in));
     if (run->pool) WNI_TRY(wni_run_pool(run, "against", -1, wn_pool_dim(run->pool), 0, &against));
@@ -206,6 +276,11 @@ static wn_status family_run(wni_run *run)
                 wni_dedup_write_bytes(n) + n * (int64_t)(sizeof(int64_t) + sizeof(float)));
     if (run->plan) goto done;
     WNI_TRY(need(run->ctx, run->method, &in, &run->estimate));
+    if (*sweep) {
+        WNI_TRY(wni_dedup_sweep_files(run, &in));
+        if (run->table) WNI_TRY(forget_table(run));
+        goto done;
+    }
     WNI_TRY(ops->run(run->ctx, &in, run->params, &dedup));
     WNI_TRY(wni_dedup_write(run, dedup, rule, in.against_table));
     WNI_TRY(record(run, dedup, rule));

@@ -17,6 +17,13 @@ wn_status wni_dedup_write(wni_run *run, const wn_dedup *dedup, wn_why_rule rule,
 /* What they take beside the answer. */
 int64_t wni_dedup_write_bytes(int64_t n);
 
+/* Runs the method at every threshold of its parameter `sweep`; the answers belong to it. sink NULL = only
+ * checks the parameter. `params` is complete. */
+wn_status wni_dedup_sweep(wn_ctx *ctx, const wn_method *method, const wn_dedup_input *in,
+                          const void *params, wn_dedup_sink sink, void *user);
+/* The same into sweep.csv, sweep.jsonl, the record and the log. */
+wn_status wni_dedup_sweep_files(wni_run *run, const wn_dedup_input *in);
+
 /* A row as fields of a JSON object: `"row": 17, "id": "n00017"`; the id where the table (or NULL) has one. */
 wn_status wni_dedup_add_row(wni_str *line, const char *name, const char *id_name, int64_t row,
                             wn_table *table);

@@ -107,33 +107,84 @@ static void minhash_free(wni_minhash *m)
     wni_spill_free(m->places);
 }
 
+/* Up to the buckets, which serve every threshold from p->min_similarity on. */
+static wn_status find_candidates(wn_ctx *ctx, const wn_dedup_input *in,
+                                 const wn_dedup_minhash_params *p, wni_minhash *m)
+{
+    wn_status st;
+
+    WNI_TRY(prepare(m, ctx, in, p));
+    wni_log(ctx, WN_LOG_INFO,
+            "%d bands of %d values: pairs at similarity %.2f are compared with chance %.4f",
+            m->bands.count, m->bands.rows, p->min_similarity,
+            wni_bands_chance(m->bands, p->min_similarity));
+    WNI_TRY(wni_minhash_sign(m));
+    WNI_TRY(wni_minhash_join(m));
+done:
+    return st;
+}
+
+static wn_status decide(wni_minhash *m, double min_similarity, wn_dedup **out)
+{
+    wn_dedup *dedup = NULL;
+    wn_status st;
+
+    *out = NULL;
+    WNI_TRY(wn_dedup_new(m->ctx, m->n, &dedup));
+    dedup->report.bands = m->bands.count;
+    dedup->report.band_rows = m->bands.rows;
+    dedup->report.band_chance = wni_bands_chance(m->bands, min_similarity);
+    WNI_TRY(wni_minhash_rule(m, min_similarity, dedup));
+    *out = dedup;
+    dedup = NULL;
+done:
+    wn_dedup_free(dedup);
+    return st;
+}
+
 static wn_status minhash_run(wn_ctx *ctx, const wn_dedup_input *in, const void *params,
                              wn_dedup **out)
 {
     wn_dedup_minhash_params p;
-    wn_dedup *dedup = NULL;
     wni_minhash m = {.ctx = ctx};
     wn_status st;
 
     *out = NULL;
     WNI_TRY(wni_params_complete(ctx, &wni_method_dedup_minhash, params, &p));
-    WNI_TRY(prepare(&m, ctx, in, &p));
-    wni_log(ctx, WN_LOG_INFO,
-            "%d bands of %d values: pairs at similarity %.2f are compared with chance %.4f",
-            m.bands.count, m.bands.rows, p.min_similarity,
-            wni_bands_chance(m.bands, p.min_similarity));
-    WNI_TRY(wn_dedup_new(ctx, m.n, &dedup));
-    dedup->report.bands = m.bands.count;
-    dedup->report.band_rows = m.bands.rows;
-    dedup->report.band_chance = wni_bands_chance(m.bands, p.min_similarity);
-    WNI_TRY(wni_minhash_sign(&m));
-    WNI_TRY(wni_minhash_join(&m));
-    WNI_TRY(wni_minhash_rule(&m, p.min_similarity, dedup));
-    *out = dedup;
-    dedup = NULL;
+    WNI_TRY(find_candidates(ctx, in, &p, &m));
+    WNI_TRY(decide(&m, p.min_similarity, out));
 done:
     minhash_free(&m);
+    return st;
+}
+
+/* Candidates are those of the lowest threshold, so that the others miss still less. */
+static wn_status minhash_sweep(wn_ctx *ctx, const wn_dedup_input *in, const void *params,
+                               const double *thresholds, int32_t count, wn_dedup_sink sink,
+                               void *user)
+{
+    wn_dedup_minhash_params p;
+    wni_minhash m = {.ctx = ctx};
+    wn_dedup *dedup = NULL;
+    wn_status st;
+
+    WNI_TRY(wni_params_complete(ctx, &wni_method_dedup_minhash, params, &p));
+    if (!p.verify) {
+        st = wni_fail(ctx, WN_E_USAGE,
+                      "sweep: thresholds need the similarity of pairs; leave out --no-verify");
+        goto done;
+    }
+    p.min_similarity = thresholds[0];
+    WNI_TRY(find_candidates(ctx, in, &p, &m));
+    for (int32_t i = 0; i < count; i++) {
+        WNI_TRY(decide(&m, thresholds[i], &dedup));
+        WNI_TRY(sink(user, thresholds[i], dedup));
+        wn_dedup_free(dedup);
+        dedup = NULL;
+    }
+done:
     wn_dedup_free(dedup);
+    minhash_free(&m);
     return st;
 }
 
@@ -162,7 +213,7 @@ wn_status wn_dedup_minhash(wn_ctx *ctx, const wn_dedup_input *in,
     return wn_dedup_run(ctx, &wni_method_dedup_minhash, in, params, out);
 }
 
-static const wn_dedup_ops ops = {minhash_estimate, minhash_run};
+static const wn_dedup_ops ops = {minhash_estimate, minhash_run, minhash_sweep};
 
 const wn_method wni_method_dedup_minhash = {
     .family = "dedup",

@@ -433,7 +433,7 @@ wn_status wn_dedup_semantic(wn_ctx *ctx, const wn_dedup_input *in,
     return wn_dedup_run(ctx, &wni_method_dedup_semantic, in, params, out);
 }
 
-static const wn_dedup_ops ops = {semantic_estimate, semantic_run};
+static const wn_dedup_ops ops = {semantic_estimate, semantic_run, NULL};
 
 const wn_method wni_method_dedup_semantic = {
     .family = "dedup",
