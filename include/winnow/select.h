@@ -311,6 +311,20 @@ WN_API wn_status wn_select_density_prune(wn_ctx *ctx, const wn_select_input *in,
                                          const wn_select_density_prune_params *params,
                                          wn_selection **out);
 
+#define WN_SELECT_DATASET_QUANT_PARAMS(P)                                                   \
+    P(i64, size, 10000, 1, WN_ROWS_MAX, "rows to select")                                   \
+    P(i64, bins, 10, 1, WN_K_MAX, "parts of the pool that each give the same share")        \
+    P(i64, step, 0, 0, WN_ROWS_MAX,                                                         \
+      "rows that go into a bin at once; 1 = as the paper, 0 = the rows / 2000, at least 1") \
+    P(u64, seed, 0, 0, 0, "seed of every random choice")
+WN_PARAM_STRUCT(wn_select_dataset_quant_params, WN_SELECT_DATASET_QUANT_PARAMS);
+
+/* Bins by the gain of being unlike the bin and like the rest, a uniform sample of each: zhou2023dq. Reads
+ * pool. WN_E_DATA: more bins or more places than rows. */
+WN_API wn_status wn_select_dataset_quant(wn_ctx *ctx, const wn_select_input *in,
+                                         const wn_select_dataset_quant_params *params,
+                                         wn_selection **out);
+
 #ifdef __cplusplus
 }
 #endif

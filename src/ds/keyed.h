@@ -33,5 +33,13 @@ static inline uint64_t wni_key_of_float(float x)
     memcpy(&bits, &x, sizeof bits);
     return bits >> 31 ? ~bits : bits | 0x80000000u;
 }
+/* The same of doubles. */
+static inline uint64_t wni_key_of_double(double x)
+{
+    uint64_t bits;
+
+    memcpy(&bits, &x, sizeof bits);
+    return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
+}
 
 #endif

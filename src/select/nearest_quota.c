@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
-#include <string.h>
 
 #include "ds/keyed.h"
 #include "select/nearest_quota.h"
@@ -21,16 +20,6 @@ static int64_t lowered(const double *want, const int64_t *low, const int64_t *hi
     for (int64_t i = 0; i < k; i++)
         sum += x[i] = clamped(want[i] - t, low[i], high[i]);
     return sum;
-}
-
-/* A key in the order of doubles. */
-static uint64_t key_of(double x)
-{
-    uint64_t bits;
-
-    x += 0.0; /* -0 and 0 are one */
-    memcpy(&bits, &x, sizeof bits);
-    return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
 }
 
 wn_status wni_nearest_quota(wn_ctx *ctx, const double *want, const int64_t *low,
@@ -57,7 +46,8 @@ wn_status wni_nearest_quota(wn_ctx *ctx, const double *want, const int64_t *low,
     while (left > 0) {
         open = 0;
         for (int64_t i = 0; i < k; i++)
-            if (x[i] < high[i]) order[open++] = (wni_keyed){key_of((double)x[i] - want[i]), i};
+            if (x[i] < high[i])
+                order[open++] = (wni_keyed){wni_key_of_double((double)x[i] - want[i] + 0.0), i};
         if (open == 0) {
             st = wni_fail(ctx, WN_E_INTERNAL, "quotas of %lld do not fit their bounds",
                           (long long)total);
