@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Benchmarks beside the peers.   run.sh [BUILD] [kmeans|memory...]
+# Benchmarks beside the peers.   run.sh [BUILD] [kmeans|memory|select...]
 # UPDATE=1 writes docs/benchmarks.md. ROUNDS=3, ROWS, DIM, K change the size.
 set -u
 cd "$(dirname "$0")/.."
 build=${1:-build}
 [ $# -gt 0 ] && shift
-[ $# -gt 0 ] || set -- kmeans memory
+[ $# -gt 0 ] || set -- kmeans memory select
 venv=build/bench-venv
 if [ ! -x "$venv/bin/python" ]; then
     if ! python3 -m venv "$venv" 2>/dev/null; then
@@ -23,7 +23,13 @@ rc=0
 for what in "$@"; do
     case $what in
     kmeans | memory) "$venv/bin/python" "bench/bench_$what.py" "$build" || rc=1 ;;
-    *) echo "bench: no benchmark '$what': kmeans or memory" >&2; rc=2 ;;
+    select)
+        "$venv/bin/python" -c 'import apricot, scipy' 2>/dev/null ||
+            "$venv/bin/pip" install -q apricot-select scipy ||
+            echo "bench: apricot-select cannot be installed here: ours alone" >&2
+        "$venv/bin/python" bench/bench_select.py "$build" || rc=1
+        ;;
+    *) echo "bench: no benchmark '$what': kmeans, memory or select" >&2; rc=2 ;;
     esac
 done
 exit $rc
