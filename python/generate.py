@@ -142,6 +142,34 @@ def function(method):
         "        )", ""])
 
 
+def sampler_signature(method):
+    """As signature(), without what a sampler has no use for."""
+    out = [a for a in signature(method) if a.split("=")[0] not in ("output", "force", "metric", "progress")]
+    return ["X=None" if a.startswith("X") else a for a in out]
+
+
+def sampler(method):
+    """A function that makes a sampler."""
+    inputs = [python_name(i["name"]) for i in method["inputs"]]
+    given = [f'"{n}": {"X" if n == "pool" else n}' for n in inputs]
+    params = [f'"{p["name"]}": {p["name"]}' for p in method["params"]]
+    text = docstring(method, 8, True).replace("-------\n        Result", "-------\n        Sampler")
+    for line in ("output", "force", "progress", "metric"):
+        start = text.find(f"\n        {line} : ")
+        if start >= 0:
+            end = text.find("\n", start + 1)
+            while text[end:end + 13] == "\n" + " " * 12:
+                end = text.find("\n", end + 1)
+            text = text[:start] + text[end:]
+    return "\n".join([
+        f"    def {python_name(method['name'])}(",
+        arguments(["self", *sampler_signature(method)], 12) + "):", text,
+        "        return Sampler(", f'            "{method["name"]}",',
+        "            {", arguments(given, 16), "            },",
+        "            {", arguments(params, 16), "            },",
+        f'            _DEFAULTS["batch {method["name"]}"], threads, memory)', ""])
+
+
 def is_estimator(method):
     return method["family"] == "cluster" and not [
         i for i in method["inputs"] if i["name"] != "pool" and i["need"] == "required"]
@@ -166,20 +194,17 @@ def namespace(family, methods):
            f'    _name = "{family["name"]}"',
            f"    _default = {python_name(family['default_method'])!r}" if family["default_method"]
            else "    _default = None", ""]
-    out += [function(m) for m in methods if m["family"] == family["name"]]
+    make = sampler if family["name"] == "batch" else function
+    out += [make(m) for m in methods if m["family"] == family["name"]]
     out += ["", f"{family['name']} = _{class_name(family['name'])}()", "", ""]
     return "\n".join(out)
-
-
-def families(told):
-    """The families that Python has as namespaces: all but those whose methods are objects of their own."""
-    return [f for f in told["families"] if f["name"] != "batch"]
 
 
 def module(told):
     out = ['"""Written by generate.py from the registry of this build; do not edit."""',
            "from ._estimator import ClusterEstimator", "from ._family import Family",
-           "from ._run import run", "",
+           "from ._run import run",
+           "from ._sampler import Sampler", "",
            "# What is left at its default is not told to the library: some flags are about other things too.",
            "_DEFAULTS = {"]
     out += [f'    "{m["family"]} {m["name"]}": {{' + ", ".join(
@@ -190,7 +215,7 @@ def module(told):
         if is_estimator(m):
             out.append(estimator(m))
             names.append(class_name(m["name"]))
-    for f in families(told):
+    for f in told["families"]:
         out.append(namespace(f, told["methods"]))
         names.append(f["name"])
     out.append(f"__all__ = {names!r}\n")
@@ -204,6 +229,8 @@ def typed(method, arguments_list):
     first = positional(method)
     if first:
         kinds[first[1]] = KINDS[first[0]["kind"].split("|")[0]]
+        if method["family"] == "batch":
+            kinds["X"] = "int | Sized"
     kinds.update({n: k for n, k, _ in SHARED})
     for p in method["params"]:
         kinds[p["name"]] = TYPES[p["type"]]
@@ -230,11 +257,13 @@ def stubs(told, head):
             first, *rest = names
             out.append(f"class {class_name(m['name'])}(ClusterEstimator):\n"
                        f"    def __init__(self, {typed(m, [first, '*', *rest])}) -> None: ...\n")
-    for f in families(told):
+    for f in told["families"]:
         methods = [m for m in told["methods"] if m["family"] == f["name"]]
         out.append(f"class _{class_name(f['name'])}:")
         for m in methods:
             line = f"(self, {typed(m, signature(m))}) -> Result: ..."
+            if f["name"] == "batch":
+                line = f"(self, {typed(m, sampler_signature(m))}) -> Sampler: ..."
             out.append(f"    def {python_name(m['name'])}{line}")
             if m["name"] == f["default_method"]:
                 out.append(f"    def __call__{line}")

@@ -30,6 +30,10 @@ typedef struct wn_folder_item {
 WN_API wn_status wn_folder_new(wn_ctx *ctx, wn_folder **out);
 WN_API void wn_folder_free(wn_folder *folder); /* NULL ok */
 
+/* A path that names the folder wherever a path is taken: wn_labels_load, wn_tree_load, wn_job_input, ... with
+ * this context. Belongs to the folder. */
+WN_API const char *wn_folder_path(const wn_folder *folder);
+
 /* The items in the order in which they came; they belong to the folder. NULL: no such item. */
 WN_API int32_t wn_folder_count(const wn_folder *folder);
 WN_API const wn_folder_item *wn_folder_at(const wn_folder *folder, int32_t i);

@@ -24,6 +24,10 @@ WN_API wn_status wn_job_new(wn_ctx *ctx, const char *family, const char *method,
 WN_API wn_status wn_job_load(wn_ctx *ctx, const char *manifest_path, wn_job **out);
 WN_API void wn_job_free(wn_job *job); /* NULL ok */
 
+/* What it runs, and its parameters as set so far; they belong to the job. For calls that take both. */
+WN_API const wn_method *wn_job_method(const wn_job *job);
+WN_API const void *wn_job_params(const wn_job *job);
+
 /* A parameter of the method, or one of the options that all jobs share:
  * metric dtype dim rows member (of the pool), id (column of the table), force (0 or 1). */
 WN_API wn_status wn_job_set(wn_job *job, const char *name, const char *value);

@@ -12,9 +12,10 @@ from ._lib import (DataError, InputTypeError, InternalError, MissingFileError, O
 from ._generated import *  # noqa: F401,F403
 from ._generated import __all__ as _generated_names
 from ._run import Result, WinnowWarning
+from ._sampler import Sampler
 
 __version__ = _lib.version().decode()
 
 __all__ = [*_generated_names, "ClusterEstimator", "DataError", "InputTypeError", "InternalError",
-           "MissingFileError", "OutOfMemory", "Result", "SystemFailure", "UsageError", "WinnowError",
+           "MissingFileError", "OutOfMemory", "Result", "Sampler", "SystemFailure", "UsageError", "WinnowError",
            "WinnowWarning"]

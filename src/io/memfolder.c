@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "io/memfolder.h"
@@ -16,7 +15,7 @@ typedef struct entry {
 struct wn_folder {
     wn_ctx *ctx;
     struct wn_folder *next; /* of the context */
-    int64_t id;
+    char path[40];          /* ":memory:7" */
     entry *v;
     int32_t n, room;
 };
@@ -29,7 +28,7 @@ wn_status wn_folder_new(wn_ctx *ctx, wn_folder **out)
     *out = NULL;
     WNI_NEW0(ctx, folder, 1);
     folder->ctx = ctx;
-    folder->id = ++ctx->last_folder;
+    snprintf(folder->path, sizeof folder->path, PREFIX "%lld", (long long)++ctx->last_folder);
     folder->next = ctx->folders;
     ctx->folders = folder;
     *out = folder;
@@ -55,6 +54,11 @@ void wn_folder_free(wn_folder *folder)
     wni_memfolder_cut(folder, 0);
     wni_free(folder->ctx, folder->v);
     wni_free(folder->ctx, folder);
+}
+
+const char *wn_folder_path(const wn_folder *folder)
+{
+    return folder->path;
 }
 
 int32_t wn_folder_count(const wn_folder *folder)
@@ -122,12 +126,6 @@ wn_status wn_folder_add(wn_folder *folder, const char *name, const char *descr, 
 
 /* ---- for the library ---------------------------------------------------------------------------------- */
 
-const char *wni_memfolder_path(const wn_folder *folder, char buf[WNI_MEMFOLDER_PATH_BYTES])
-{
-    snprintf(buf, WNI_MEMFOLDER_PATH_BYTES, PREFIX "%lld", (long long)folder->id);
-    return buf;
-}
-
 int wni_is_memory_path(const char *path)
 {
     return strncmp(path, PREFIX, strlen(PREFIX)) == 0;
@@ -135,15 +133,14 @@ int wni_is_memory_path(const char *path)
 
 wn_folder *wni_memfolder_of(wn_ctx *ctx, const char *path, const char **name)
 {
-    char *end;
-    long long id;
+    size_t length = strcspn(path, "/");
 
     if (!wni_is_memory_path(path)) return NULL;
-    id = strtoll(path + strlen(PREFIX), &end, 10);
-    if (*end && *end != '/') return NULL;
-    *name = *end ? end + 1 : end;
-    for (wn_folder *folder = ctx->folders; folder; folder = folder->next)
-        if (folder->id == id) return folder;
+    for (wn_folder *folder = ctx->folders; folder; folder = folder->next) {
+        if (strlen(folder->path) != length || strncmp(path, folder->path, length) != 0) continue;
+        *name = path + length + (path[length] == '/');
+        return folder;
+    }
     return NULL;
 }
 

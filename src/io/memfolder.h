@@ -9,11 +9,6 @@
 #include "base/ctx_impl.h"
 #include "winnow/folder.h"
 
-#define WNI_MEMFOLDER_PATH_BYTES 40
-
-/* ":memory:7" of a folder, into buf; returns buf. */
-const char *wni_memfolder_path(const wn_folder *folder, char buf[WNI_MEMFOLDER_PATH_BYTES]);
-
 /* Nonzero when a path is of this form. */
 int wni_is_memory_path(const char *path);
 

@@ -77,6 +77,16 @@ done:
     return st;
 }
 
+const wn_method *wn_job_method(const wn_job *job)
+{
+    return job->method;
+}
+
+const void *wn_job_params(const wn_job *job)
+{
+    return job->params;
+}
+
 void wn_job_free(wn_job *job)
 {
     wn_ctx *ctx;
@@ -206,16 +216,12 @@ wn_status wn_job_input_pool(wn_job *job, const char *name, const wn_pool *pool)
 
 wn_status wn_job_input_folder(wn_job *job, const char *name, wn_folder *folder)
 {
-    char path[WNI_MEMFOLDER_PATH_BYTES];
-
-    return add_input(job, name, wni_memfolder_path(folder, path), NULL);
+    return add_input(job, name, wn_folder_path(folder), NULL);
 }
 
 wn_status wn_job_output_folder(wn_job *job, wn_folder *folder)
 {
-    char path[WNI_MEMFOLDER_PATH_BYTES];
-
-    return wn_job_output(job, wni_memfolder_path(folder, path));
+    return wn_job_output(job, wn_folder_path(folder));
 }
 
 wn_status wn_job_output(wn_job *job, const char *path)

@@ -106,15 +106,15 @@ def test_columns_in_every_form(X, tmp_path):
     np.save(tmp_path / "y.npy", y)
     with open(tmp_path / "t.csv", "w", encoding="utf-8") as f:
         f.write("word\n" + "\n".join(words) + "\n")
-    rows = wn.measure.balance(labels=y, rows=np.arange(0, len(X), 3)).counts
+    rows = wn.measure.balance(labels=y, selection=np.arange(0, len(X), 3)).counts
     for form in (y.tolist(), y.astype(np.int32), y.astype(np.uint8), words, words.astype(object),
                  tmp_path / "y.npy", f"{tmp_path}/t.csv:word"):
-        assert wn.measure.balance(labels=form, rows=np.arange(0, len(X), 3)).counts == rows
+        assert wn.measure.balance(labels=form, selection=np.arange(0, len(X), 3)).counts == rows
     mask = np.zeros(len(X), bool)
     mask[::3] = True
-    assert wn.measure.balance(labels=y, rows=mask).counts == rows
+    assert wn.measure.balance(labels=y, selection=mask).counts == rows
     with pytest.raises(ValueError, match="one value per row"):
-        wn.measure.balance(labels=y.reshape(-1, 1), rows=[1])
+        wn.measure.balance(labels=y.reshape(-1, 1), selection=[1])
 
 
 def test_text_runs_leave_nothing_behind(tmp_path, monkeypatch):

@@ -1,0 +1,154 @@
+"""Samplers as a training loop uses them, also inside PyTorch's DataLoader with workers."""
+import json
+import pickle
+
+import numpy as np
+import pytest
+
+import winnow as wn
+
+
+def epoch_of(sampler):
+    return [list(b) for b in sampler]
+
+
+def test_an_epoch_is_every_row_once():
+    s = wn.batch.uniform(1000, batch_size=64, seed=3)
+    first, second = epoch_of(s), epoch_of(s)
+    assert len(first) == 16 == len(s) and len(first[-1]) == 1000 - 15 * 64
+    assert sorted(sum(first, [])) == list(range(1000)) == sorted(sum(second, []))
+    assert first != second
+    assert all(type(r) is int for r in first[0])
+    again = wn.batch.uniform(range(1000), batch_size=64, seed=3)
+    assert epoch_of(again) == first
+    again.set_epoch(0)
+    assert epoch_of(again) == first
+    assert wn.batch.uniform(1000, batch_size=64, seed=3, drop_last=True).drop_last is True
+    assert len(wn.batch.uniform(1000, batch_size=64, drop_last=True)) == 15
+
+
+def test_ranks_share_an_epoch():
+    whole = sorted(r for rank in range(3) for b in wn.batch.uniform(1001, batch_size=32, world=3, rank=rank)
+                   for r in b)
+    assert whole == list(range(1001))
+
+
+def test_every_batch_at_any_time():
+    s = wn.batch.uniform(5000, batch_size=100, seed=1)
+    expected = epoch_of(s)
+    assert [s.batch(b, epoch=0).tolist() for b in (37, 2, 49)] == [expected[b] for b in (37, 2, 49)]
+    with pytest.raises(ValueError):
+        s.batch(50, epoch=0)
+
+
+def test_stop_and_go_on():
+    expected = epoch_of(wn.batch.uniform(1000, batch_size=10, seed=5))
+    s = wn.batch.uniform(1000, batch_size=10, seed=5)
+    it = iter(s)
+    used = [next(it) for _ in range(33)]
+    state = json.loads(json.dumps(s.state_dict()))
+    fresh = wn.batch.uniform(1000, batch_size=10, seed=5)
+    fresh.load_state_dict(state)
+    assert used + epoch_of(fresh) == expected
+    assert epoch_of(fresh) == epoch_of_number(1)
+    other = wn.batch.uniform(1000, batch_size=10, seed=6)
+    with pytest.raises(wn.DataError):
+        other.load_state_dict(state)
+    with pytest.raises(ValueError, match="state_dict"):
+        other.load_state_dict({})
+    copy = pickle.loads(pickle.dumps(s))
+    assert used + epoch_of(copy) == expected
+
+
+def epoch_of_number(e):
+    s = wn.batch.uniform(1000, batch_size=10, seed=5)
+    s.set_epoch(e)
+    return epoch_of(s)
+
+
+def test_a_broken_off_epoch_starts_again():
+    s = wn.batch.uniform(100, batch_size=10)
+    for _ in s:
+        break
+    assert epoch_of(s) == epoch_of(wn.batch.uniform(100, batch_size=10))
+
+
+def test_more_rows_than_floats_count():
+    n = (1 << 24) + 1000
+    s = wn.batch.uniform(n, batch_size=1 << 20, seed=2)
+    seen = np.zeros(n, bool)
+    for b in range(len(s)):
+        rows = s.batch(b)
+        assert not seen[rows].any()
+        seen[rows] = True
+    assert seen.all()
+
+
+def test_chosen_rows_only(X):
+    rows = np.arange(5, 500, 5)
+    assert sorted(sum(epoch_of(wn.batch.uniform(1000, rows=rows, batch_size=16)), [])) == rows.tolist()
+    selection = wn.select.balanced(X, tree=wn.KMeans(k=6).fit(X), size=60)
+    assert sorted(sum(epoch_of(wn.batch.uniform(len(X), rows=selection, batch_size=16)), [])) == selection.rows.tolist()
+
+
+def test_what_is_wrong_is_said():
+    with pytest.raises(ValueError, match="how many rows"):
+        wn.batch.uniform()
+    with pytest.raises(TypeError, match="number of rows"):
+        wn.batch.uniform("pool.npy")
+    with pytest.raises(ValueError, match="batch_size"):
+        wn.batch.uniform(10, batch_size=0)
+    with pytest.raises(ValueError):
+        wn.batch.uniform(10, rank=2, world=2)
+    s = wn.batch.uniform(10)
+    with pytest.raises(ValueError, match="at least 0"):
+        s.set_epoch(-1)
+    with pytest.raises(ValueError):
+        s.feedback([1, 2], [0.5])
+
+
+class Rows:
+    """A data set that gives back its row numbers."""
+
+    def __init__(self, n):
+        self.n = n
+
+    def __len__(self):
+        return self.n
+
+    def __getitem__(self, i):
+        return i
+
+
+@pytest.mark.parametrize("workers", [0, 4])
+@pytest.mark.filterwarnings("ignore")
+def test_a_real_data_loader(workers):
+    data = pytest.importorskip("torch.utils.data")
+    sampler = wn.batch.uniform(1003, batch_size=32, seed=9)
+    loader = data.DataLoader(Rows(1003), batch_sampler=sampler, num_workers=workers)
+    expected = epoch_of(wn.batch.uniform(1003, batch_size=32, seed=9))
+    assert len(loader) == len(expected)
+    assert [b.tolist() for b in loader] == expected
+    second = [b.tolist() for b in loader]
+    assert sorted(sum(second, [])) == list(range(1003)) and second != expected
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_stopped_in_the_middle_of_an_epoch():
+    """Workers ask for batches ahead; the loop knows how many it used."""
+    data = pytest.importorskip("torch.utils.data")
+
+    def loader(sampler):
+        return data.DataLoader(Rows(1000), batch_sampler=sampler, num_workers=2, prefetch_factor=4)
+
+    expected = epoch_of(wn.batch.uniform(1000, batch_size=25, seed=4))
+    sampler = wn.batch.uniform(1000, batch_size=25, seed=4)
+    used = []
+    for batch in loader(sampler):
+        used.append(batch.tolist())
+        if len(used) == 13:
+            state = sampler.state_dict(batches=len(used))
+            break
+    fresh = wn.batch.uniform(1000, batch_size=25, seed=4)
+    fresh.load_state_dict(state)
+    assert used + [b.tolist() for b in loader(fresh)] == expected
