@@ -126,6 +126,30 @@ WN_API wn_status wn_measure_selection(wn_ctx *ctx, const wn_measure_input *in,
                                       const wn_measure_selection_params *params,
                                       wn_measurement **out);
 
+#define WN_MEASURE_DUPLICATES_PARAMS(P)                                               \
+    P(text, at, "0.99,0.95,0.9,0.8", 0, 63,                                           \
+      "cosines from which two rows count as duplicates, at most 8")                   \
+    P(i64, sample, 10000, 0, WN_ROWS_MAX, "rows to look for a duplicate of; 0 = all") \
+    P(u64, seed, 0, 0, 0, "seed of the sample")
+WN_PARAM_STRUCT(wn_measure_duplicates_params, WN_MEASURE_DUPLICATES_PARAMS);
+
+/* How many rows have another row at least so similar, in the pool or within each selection. Table: one row per
+ * selection and cosine. Rows without a direction are counted apart. Cost: sample x n x d. */
+WN_API wn_status wn_measure_duplicates(wn_ctx *ctx, const wn_measure_input *in,
+                                       const wn_measure_duplicates_params *params,
+                                       wn_measurement **out);
+
+#define WN_MEASURE_GRAPH_PARAMS(P)                                                              \
+    P(i64, k, 0, 0, WN_K_MAX, "nearest neighbours of each row to judge; 0 = as many as it has") \
+    P(i64, sample, 1000, 0, WN_ROWS_MAX, "rows to judge; 0 = all")                              \
+    P(u64, seed, 0, 0, 0, "seed of the sample")
+WN_PARAM_STRUCT(wn_measure_graph_params, WN_MEASURE_GRAPH_PARAMS);
+
+/* How many of the true nearest neighbours a graph has, against all pairs on a sample of rows, under the metric
+ * of the graph. A neighbour as near as the last true one counts. Cost: sample x n x d. */
+WN_API wn_status wn_measure_graph(wn_ctx *ctx, const wn_measure_input *in,
+                                  const wn_measure_graph_params *params, wn_measurement **out);
+
 #ifdef __cplusplus
 }
 #endif

@@ -45,12 +45,16 @@ static wn_status distance_range(wn_ctx *ctx, void *arg, int worker, int64_t begi
     bool cosine = wn_pool_metric(c->pool) == WN_COSINE;
     wn_status st;
 
-    for (int64_t i = begin; i < end; i++)
+    for (int64_t i = begin; i < end; i++) {
+        if (!c->mark[i] && c->at[i] < 0)
+            return wni_measure_overflow(ctx, &wni_method_measure_coverage, i);
         c->at[i] = c->mark[i] ? i : c->chosen[c->at[i]];
+    }
     WNI_TRY(wn_pool_read(ctx, c->pool, begin, end - begin, x, c->ld));
     WNI_TRY(wn_pool_gather(ctx, c->pool, c->at + begin, end - begin, y, c->ld));
     for (int64_t i = begin; i < end; i++, x += c->ld, y += c->ld) {
         float d = cosine ? 1 - kern->dot(x, y, c->ld) : sqrtf(kern->l2sq(x, y, c->ld));
+        if (!isfinite(d)) return wni_measure_overflow(ctx, &wni_method_measure_coverage, i);
         c->distance[i] = c->mark[i] || !(d > 0) ? 0 : d;
         c->sorted[i] = (wni_keyed){wni_key_of_float(c->distance[i]), i};
     }

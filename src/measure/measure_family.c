@@ -17,6 +17,14 @@ static int64_t rows_of(const wn_measure_input *in)
     return in->pool ? wn_pool_rows(in->pool) : in->n;
 }
 
+wn_status wni_measure_overflow(wn_ctx *ctx, const wn_method *method, int64_t row)
+{
+    return wni_fail_at(ctx, row, WN_E_DATA,
+                       "measure %s: row %lld lies so far out that distances to it overflow; scale "
+                       "the pool down or use cosine",
+                       method->name, (long long)row);
+}
+
 static wn_status check_length(wn_ctx *ctx, const wn_method *method, const char *what, int64_t found,
                               int64_t n)
 {

@@ -26,6 +26,9 @@ wn_status wni_cell_text(wn_measurement *m, const char *v);
 /* metrics.json, table.csv when there is a table, and the values as counts of the run. */
 wn_status wni_measurement_write(wni_run *run, const wn_measurement *m);
 
+/* The error of a row whose distances lie beyond f32. */
+wn_status wni_measure_overflow(wn_ctx *ctx, const wn_method *method, int64_t row);
+
 /* ---- selections --------------------------------------------------------------------------------------- */
 
 /* Selections read from files. */

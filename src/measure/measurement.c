@@ -283,22 +283,16 @@ done:
     return st;
 }
 
-/* Counts: dots make objects, so of a selection's name they become low lines. */
+/* In counts dots make objects: of the user's words they become low lines. */
 static wn_status record_value(wni_run *run, const wn_value *v)
 {
-    char *key =
-        v->group ? wni_format(run->ctx, "selections.%s", v->group) : wni_strdup(run->ctx, v->name);
+    char *key = v->group ? wni_format(run->ctx, "selections.%s%c%s", v->group, 1, v->name)
+                         : wni_strdup(run->ctx, v->name);
     wn_status st = WN_OK;
 
     if (!key) return WN_E_NOMEM;
-    if (v->group) {
-        char *full;
-        for (char *at = key + strlen("selections."); *at; at++)
-            if (*at == '.') *at = '_';
-        full = wni_format(run->ctx, "%s.%s", key, v->name);
-        wni_free(run->ctx, key);
-        if (!(key = full)) return WN_E_NOMEM;
-    }
+    for (char *at = key + (v->group ? strlen("selections.") : 0); *at; at++)
+        *at = *at == '.' ? '_' : *at == 1 ? '.' : *at;
     if (v->kind == WN_VALUE_INT)
         WNI_TRY(wni_record_int(run, key, v->i));
     else if (v->kind == WN_VALUE_REAL)
