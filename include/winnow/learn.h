@@ -59,7 +59,7 @@ WN_API wn_status wn_model_probs(wn_ctx *ctx, const wn_model *model, const wn_poo
 WN_API wn_status wn_model_predict(wn_ctx *ctx, const wn_model *model, const wn_pool *pool,
                                   const int64_t *rows, int64_t first, int64_t n, int32_t *out);
 /* Share of the rows (as above) that have a class whose predicted class has the same name; rows without a
- * class do not count. labels are those of the pool (or of its rows), *counted may be NULL. */
+ * class do not count. labels are those of the pool; accuracy (1), counted (1) or NULL. */
 WN_API wn_status wn_model_accuracy(wn_ctx *ctx, const wn_model *model, const wn_pool *pool,
                                    const int64_t *rows, int64_t first, int64_t n,
                                    const wn_labels *labels, double *accuracy, int64_t *counted);
