@@ -102,6 +102,10 @@ WN_PARAM_STRUCT(wn_learn_logistic_params, WN_LEARN_LOGISTIC_PARAMS);
  * memory budget has room for them, and read anew for every pass when not; the result is the same. */
 WN_API wn_status wn_learn_logistic(wn_ctx *ctx, const wn_learn_input *in,
                                    const wn_learn_logistic_params *params, wn_model **out);
+/* What that would take: *out is filled. */
+WN_API wn_status wn_learn_logistic_estimate(wn_ctx *ctx, const wn_learn_input *in,
+                                            const wn_learn_logistic_params *params,
+                                            wn_estimate *out);
 
 #ifdef __cplusplus
 }

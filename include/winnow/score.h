@@ -13,6 +13,16 @@
 extern "C" {
 #endif
 
+/* What a method found of one class. */
+typedef struct wn_class_report {
+    int64_t rows;          /* that have this label */
+    int64_t issues;        /* of them flagged */
+    double threshold;      /* mean probability of the class over those rows */
+    double noise;          /* estimated share of them whose class is another one */
+    int32_t confused_with; /* the class that takes most of those; -1 = none */
+    int64_t confused_rows; /* how many */
+} wn_class_report;
+
 /* All arrays belong to the object, but for the words. */
 typedef struct wn_scores {
     wn_ctx *ctx;
@@ -22,6 +32,8 @@ typedef struct wn_scores {
     int32_t n_flags;               /* words of flags */
     const char *const *flag_names; /* (n_flags) of static storage */
     int32_t *suggested;            /* (n) the class that the row looks like, or NULL */
+    int32_t n_classes;             /* of per_class */
+    wn_class_report *per_class;    /* (n_classes) of the labels, or NULL */
 } wn_scores;
 
 /* Makes scores with zeroed v, without flags or suggestions. */
@@ -148,6 +160,87 @@ WN_PARAM_STRUCT(wn_score_column_params, WN_SCORE_COLUMN_PARAMS);
 /* Numbers from elsewhere, as scores. Reads scores. */
 WN_API wn_status wn_score_column(wn_ctx *ctx, const wn_score_input *in,
                                  const wn_score_column_params *params, wn_scores **out);
+
+/* ---- labels, losses, trusted rows --------------------------------------------------------------- */
+
+typedef enum wn_keep { WN_KEEP_EASY = 0, WN_KEEP_HARD } wn_keep;
+
+#define WN_SCORE_LABEL_QUALITY_PARAMS(P)                                                          \
+    P(choice, measure, 0, "self_confidence|normalized_margin", 0,                                 \
+      "the score: the probability of the own label, or how far it is above the best other class") \
+    P(choice, find, 0, "joint|class|argmax", 0,                                                   \
+      "issues: rows confidently of another class; or as many of each class as that estimates, "   \
+      "those of lowest probability; or rows whose most probable class is another")                \
+    P(i32, folds, 5, 2, 100,                                                                      \
+      "without --probs: parts, each judged by a model fitted to the others")                      \
+    P(f64, l2, 0.5, 0, 1e12, "without --probs: penalty of those models, as of `learn logistic`")  \
+    P(u64, seed, 0, 0, 0, "without --probs: seed of the folds")
+WN_PARAM_STRUCT(wn_score_label_quality_params, WN_SCORE_LABEL_QUALITY_PARAMS);
+
+/* Confident learning: how well each row's label fits it; flags, suggested classes, a report per class.
+ * Reads labels and either probs, whose column is the label (words: in the order of their bytes), or pool,
+ * from which it makes out-of-fold probabilities. northcutt2021. */
+WN_API wn_status wn_score_label_quality(wn_ctx *ctx, const wn_score_input *in,
+                                        const wn_score_label_quality_params *params,
+                                        wn_scores **out);
+
+#define WN_SCORE_EL2N_PARAMS(P)                                                     \
+    P(i32, epochs, 0, 0, WN_DIM_MAX, "columns that count, from the first; 0 = all") \
+    P(choice, keep, WN_KEEP_HARD, "easy|hard", 0, "which rows score high")
+WN_PARAM_STRUCT(wn_score_el2n_params, WN_SCORE_EL2N_PARAMS);
+
+/* Mean error norm over the first epochs; losses hold |p - y|_2, or another error from 0 up. paul2021. */
+WN_API wn_status wn_score_el2n(wn_ctx *ctx, const wn_score_input *in,
+                               const wn_score_el2n_params *params, wn_scores **out);
+
+#define WN_SCORE_FORGETTING_PARAMS(P)                                                   \
+    P(choice, values, 0, "margins|losses", 0,                                           \
+      "what the matrix holds: margins or correctness, learnt when above 0; or losses, " \
+      "learnt when below log 2")                                                        \
+    P(choice, keep, WN_KEEP_HARD, "easy|hard", 0, "which rows score high")
+WN_PARAM_STRUCT(wn_score_forgetting_params, WN_SCORE_FORGETTING_PARAMS);
+
+/* How often a row was learnt and then not any more. toneva2019. */
+WN_API wn_status wn_score_forgetting(wn_ctx *ctx, const wn_score_input *in,
+                                     const wn_score_forgetting_params *params, wn_scores **out);
+
+#define WN_SCORE_AUM_PARAMS(P)                                                      \
+    P(i32, epochs, 0, 0, WN_DIM_MAX, "columns that count, from the first; 0 = all") \
+    P(choice, keep, WN_KEEP_EASY, "easy|hard", 0, "which rows score high")
+WN_PARAM_STRUCT(wn_score_aum_params, WN_SCORE_AUM_PARAMS);
+
+/* Mean margin over the epochs; losses hold margins: logit of the label less the best other. pleiss2020. */
+WN_API wn_status wn_score_aum(wn_ctx *ctx, const wn_score_input *in,
+                              const wn_score_aum_params *params, wn_scores **out);
+
+#define WN_SCORE_TRUSTED_PARAMS(P)                                           \
+    P(i64, sample, 10000, 1, WN_ROWS_MAX,                                    \
+      "rows at most of either side that the model is fitted to")             \
+    P(i64, ratio, 5, 1, WN_ROWS_MAX,                                         \
+      "rows of the pool at most for each trusted row that is fitted")        \
+    P(f64, l2, 0.5, 0, 1e12, "penalty of the model, as of `learn logistic`") \
+    P(u64, seed, 0, 0, 0, "seed of the samples")
+WN_PARAM_STRUCT(wn_score_trusted_params, WN_SCORE_TRUSTED_PARAMS);
+
+/* Log-odds that a row is of the trusted kind and not just any row of the pool. Reads pool and either rows
+ * (trusted rows of the pool) or target (another pool). fang2024. */
+WN_API wn_status wn_score_trusted(wn_ctx *ctx, const wn_score_input *in,
+                                  const wn_score_trusted_params *params, wn_scores **out);
+
+#define WN_SCORE_LINEAR_SEPARATION_PARAMS(P)                                             \
+    P(i32, rounds, 2, 1, 100, "times that losses and separator are made in turn")        \
+    P(f64, outlier, 0.2, 0, 1,                                                           \
+      "a high loss is that of an outlier when the separator gives the row at most this") \
+    P(i32, folds, 5, 2, 100, "parts, each judged by models fitted to the others")        \
+    P(f64, l2, 0.5, 0, 1e12, "penalty of the models, as of `learn logistic`")            \
+    P(u64, seed, 0, 0, 0, "seed of the folds")
+WN_PARAM_STRUCT(wn_score_linear_separation_params, WN_SCORE_LINEAR_SEPARATION_PARAMS);
+
+/* Clean, wrongly labelled and foreign rows, by small losses and a linear separator in turn. Reads pool,
+ * labels and, if there are, losses. albert2024. */
+WN_API wn_status wn_score_linear_separation(wn_ctx *ctx, const wn_score_input *in,
+                                            const wn_score_linear_separation_params *params,
+                                            wn_scores **out);
 
 #ifdef __cplusplus
 }

@@ -243,6 +243,12 @@ wn_status wn_learn_logistic(wn_ctx *ctx, const wn_learn_input *in,
     return wn_learn_run(ctx, &wni_method_learn_logistic, in, params, out);
 }
 
+wn_status wn_learn_logistic_estimate(wn_ctx *ctx, const wn_learn_input *in,
+                                     const wn_learn_logistic_params *params, wn_estimate *out)
+{
+    return logistic_estimate(ctx, in, params, out);
+}
+
 static const wn_learn_ops ops = {logistic_estimate, logistic_run};
 
 const wn_method wni_method_learn_logistic = {

@@ -30,6 +30,7 @@ void wn_scores_free(wn_scores *scores)
     wni_free(scores->ctx, scores->v);
     wni_free(scores->ctx, scores->flags);
     wni_free(scores->ctx, scores->suggested);
+    wni_free(scores->ctx, scores->per_class);
     wni_free(scores->ctx, scores);
 }
 

@@ -230,6 +230,42 @@ done:
     return st;
 }
 
+/* A name as a field of CSV. */
+static void add_field(wni_str *text, const char *name)
+{
+    if (!strpbrk(name, "\",\r\n")) {
+        wni_str_add(text, name);
+        return;
+    }
+    wni_str_add(text, "\"");
+    for (; *name; name++)
+        wni_str_addf(text, *name == '"' ? "\"\"" : "%c", *name);
+    wni_str_add(text, "\"");
+}
+
+static wn_status write_classes(wni_run *run, const wn_scores *s, const wn_labels *labels)
+{
+    char *text = NULL;
+    wni_str csv;
+    wn_status st;
+
+    wni_str_init(&csv, run->ctx);
+    wni_str_add(&csv, "class,rows,issues,noise,threshold,confused_with,confused_rows\n");
+    for (int32_t c = 0; c < s->n_classes; c++) {
+        const wn_class_report *r = &s->per_class[c];
+        add_field(&csv, labels->names[c]);
+        wni_str_addf(&csv, ",%lld,%lld,%.6f,%.6f,", (long long)r->rows, (long long)r->issues,
+                     r->noise, r->threshold);
+        if (r->confused_with >= 0) add_field(&csv, labels->names[r->confused_with]);
+        wni_str_addf(&csv, ",%lld\n", (long long)r->confused_rows);
+    }
+    WNI_TRY(wni_str_take(&csv, &text));
+    WNI_TRY(wni_out_text(run->out, "classes.csv", text));
+done:
+    wni_free(run->ctx, text);
+    return st;
+}
+
 static wn_status write_files(wni_run *run, const wn_scores *s, const wn_labels *labels)
 {
     wn_status st;
@@ -246,6 +282,7 @@ static wn_status write_files(wni_run *run, const wn_scores *s, const wn_labels *
             WNI_TRY(write_words(run, "classes.txt", (const char *const *)labels->names,
                                 labels->classes));
     }
+    if (s->per_class && labels) WNI_TRY(write_classes(run, s, labels));
 done:
     return st;
 }
