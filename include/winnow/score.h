@@ -163,7 +163,8 @@ WN_API wn_status wn_score_column(wn_ctx *ctx, const wn_score_input *in,
 
 /* ---- labels, losses, trusted rows --------------------------------------------------------------- */
 
-typedef enum wn_keep { WN_KEEP_EASY = 0, WN_KEEP_HARD } wn_keep;
+/* Which rows are wanted. */
+typedef enum wn_keep { WN_KEEP_HARD = 0, WN_KEEP_EASY } wn_keep;
 
 #define WN_SCORE_LABEL_QUALITY_PARAMS(P)                                                          \
     P(choice, measure, 0, "self_confidence|normalized_margin", 0,                                 \
@@ -186,7 +187,7 @@ WN_API wn_status wn_score_label_quality(wn_ctx *ctx, const wn_score_input *in,
 
 #define WN_SCORE_EL2N_PARAMS(P)                                                     \
     P(i32, epochs, 0, 0, WN_DIM_MAX, "columns that count, from the first; 0 = all") \
-    P(choice, keep, WN_KEEP_HARD, "easy|hard", 0, "which rows score high")
+    P(choice, keep, WN_KEEP_HARD, "hard|easy", 0, "which rows score high")
 WN_PARAM_STRUCT(wn_score_el2n_params, WN_SCORE_EL2N_PARAMS);
 
 /* Mean error norm over the first epochs; losses hold |p - y|_2, or another error from 0 up. paul2021. */
@@ -197,7 +198,7 @@ WN_API wn_status wn_score_el2n(wn_ctx *ctx, const wn_score_input *in,
     P(choice, values, 0, "margins|losses", 0,                                           \
       "what the matrix holds: margins or correctness, learnt when above 0; or losses, " \
       "learnt when below log 2")                                                        \
-    P(choice, keep, WN_KEEP_HARD, "easy|hard", 0, "which rows score high")
+    P(choice, keep, WN_KEEP_HARD, "hard|easy", 0, "which rows score high")
 WN_PARAM_STRUCT(wn_score_forgetting_params, WN_SCORE_FORGETTING_PARAMS);
 
 /* How often a row was learnt and then not any more. toneva2019. */
@@ -206,7 +207,7 @@ WN_API wn_status wn_score_forgetting(wn_ctx *ctx, const wn_score_input *in,
 
 #define WN_SCORE_AUM_PARAMS(P)                                                      \
     P(i32, epochs, 0, 0, WN_DIM_MAX, "columns that count, from the first; 0 = all") \
-    P(choice, keep, WN_KEEP_EASY, "easy|hard", 0, "which rows score high")
+    P(choice, keep, WN_KEEP_EASY, "hard|easy", 0, "which rows score high")
 WN_PARAM_STRUCT(wn_score_aum_params, WN_SCORE_AUM_PARAMS);
 
 /* Mean margin over the epochs; losses hold margins: logit of the label less the best other. pleiss2020. */

@@ -256,8 +256,6 @@ WN_API wn_status wn_select_cluster_rank(wn_ctx *ctx, const wn_select_input *in,
                                         const wn_select_cluster_rank_params *params,
                                         wn_selection **out);
 
-typedef enum wn_keep { WN_KEEP_HARD = 0, WN_KEEP_EASY } wn_keep;
-
 #define WN_SELECT_PROTOTYPES_PARAMS(P)                                                           \
     P(i64, size, 10000, 1, WN_ROWS_MAX, "rows to select")                                        \
     P(choice, keep, WN_KEEP_HARD, "hard|easy", 0,                                                \
