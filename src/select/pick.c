@@ -318,6 +318,7 @@ int64_t wni_pick_bytes(wn_ctx *ctx, wn_pick how, int64_t n, int64_t d, int64_t k
     switch (how) {
     case WN_PICK_K_CENTER:
     case WN_PICK_HERDING:
+        if (n * ld * 4 <= wni_budget_left(ctx) / 4) lists += n * ld * 4; /* the rows, held */
         return lists + tiles + n * 16 + (wn_ctx_threads(ctx) + 1) * (ld * 24 + 4096) + k * 8;
     case WN_PICK_FACILITY_LOCATION:
     case WN_PICK_GRAPH_CUT:

@@ -2,7 +2,7 @@
  *
  * The picks that go one row after the other: k-centre (gonzalez1985) and herding (welling2009, chen2010).
  * Each step is one pass over the open rows of the group against one point: the row taken last, or what the
- * mean of the taken still lacks.
+ * mean of the taken still lacks. What is kept in memory never changes a number.
  */
 #include <math.h>
 #include <string.h>
@@ -27,7 +27,8 @@ typedef struct chains {
     float *near;        /* (open rows) squared distance to the taken rows; -1 = taken */
     int64_t *by;        /* (open rows) the taken row at that distance; NULL = not wanted */
     int64_t d, ld, tile_rows, tile;
-    float *tiles; /* (threads, tile) */
+    float *tiles;       /* (threads, tile) */
+    int64_t hold_bytes; /* a group whose rows fit is kept in memory from step to step */
     uint64_t stream;
 } chains;
 
@@ -39,6 +40,7 @@ typedef struct chain {
     float *point;        /* (ld) */
     int64_t point_row;   /* k-centre: the row taken last */
     best *bests;         /* one per range */
+    float *held;         /* (size, ld) the rows, or NULL: they are read anew in each step */
 } chain;
 
 static inline int better(const chains *a, float value, const best *b)
@@ -57,10 +59,10 @@ static wn_status step_tile(wn_ctx *ctx, chain *c, float *x, int64_t begin, int64
 
     for (int64_t from = begin; from < end; from += 64) {
         int64_t m = wni_min(64, end - from);
-        float *tile = x;
+        float *tile = c->held ? c->held + from * a->ld : x;
         for (int64_t i = 0; i < m; i++)
             row[i] = v[from + i].row;
-        WNI_TRY(wn_pool_gather(ctx, a->p->pool, row, m, tile, a->ld));
+        if (!c->held) WNI_TRY(wn_pool_gather(ctx, a->p->pool, row, m, tile, a->ld));
         for (int64_t i = 0; i < m; i++, tile += a->ld) {
             int64_t at = from + i;
             float value;
@@ -87,6 +89,38 @@ static wn_status step_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, i
 
     *b = (best){0, -1};
     return step_tile(ctx, c, c->all->tiles + worker * c->all->tile, begin, end, b);
+}
+
+static wn_status hold_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
+{
+    chain *c = arg;
+    chains *a = c->all;
+    int64_t row[64];
+    wn_status st = WN_OK;
+
+    (void)worker;
+    for (int64_t from = begin; from < end; from += 64) {
+        int64_t m = wni_min(64, end - from);
+        for (int64_t i = 0; i < m; i++)
+            row[i] = a->rows.v[c->first + from + i].row;
+        WNI_TRY(wn_pool_gather(ctx, a->p->pool, row, m, c->held + from * a->ld, a->ld));
+    }
+done:
+    return st;
+}
+
+/* Reads the rows of the group once, if they may stay. */
+static wn_status hold_rows(wn_ctx *ctx, chain *c, int worker)
+{
+    chains *a = c->all;
+    int64_t room = worker < 0 ? a->hold_bytes : a->hold_bytes / wn_ctx_threads(ctx);
+    wn_status st = WN_OK;
+
+    if (a->p->quota[c->group] < 4 || c->size * a->ld * (int64_t)sizeof(float) > room) return WN_OK;
+    WNI_NEW(ctx, c->held, c->size * a->ld);
+    st = wni_parallel(ctx, c->size, a->tile_rows, hold_range, c);
+done:
+    return st;
 }
 
 /* worker >= 0: the group is done by one thread, else by all. */
@@ -145,6 +179,7 @@ static wn_status run_chain(wn_ctx *ctx, chains *a, int32_t group, int worker)
     WNI_NEW0(ctx, x, a->ld);
     WNI_NEW(ctx, lack, a->d);
     WNI_NEW(ctx, c.bests, ranges);
+    WNI_TRY(hold_rows(ctx, &c, worker));
     for (int64_t i = 0; i < c.size; i++)
         a->near[c.first + i] = INFINITY;
     if (a->p->how == WN_PICK_HERDING)
@@ -182,6 +217,7 @@ done:
     wni_free(ctx, x);
     wni_free(ctx, lack);
     wni_free(ctx, c.bests);
+    wni_free(ctx, c.held);
     return st;
 }
 
@@ -218,6 +254,7 @@ wn_status wni_pick_chain(wn_ctx *ctx, const wni_picking *p, uint8_t *rule)
     open = a.rows.begin[p->groups.k];
     WNI_NEW(ctx, a.near, open);
     if (k_center && p->cover) WNI_NEW(ctx, a.by, open);
+    a.hold_bytes = wni_budget_left(ctx) / 4;
     WNI_TRY(wni_parallel(ctx, p->groups.k, 1, small_range, &a));
     for (int32_t c = 0; c < p->groups.k; c++)
         if (!is_small(&a, c)) WNI_TRY(run_chain(ctx, &a, c, -1));
