@@ -157,5 +157,6 @@ def test_no_second_blas_or_openmp_comes_in():
             "wn.KMeans(k=2).fit(numpy.ones((9, 2), 'f4') * numpy.arange(9, dtype='f4')[:, None]);"
             "after = set(open('/proc/self/maps').read().split()) - before;"
             "print([w for w in after if re.search('blas|gomp|iomp|mkl', w)])")
-    out = subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, capture_output=True, text=True).stdout
+    out = subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, capture_output=True,
+                         text=True).stdout
     assert out.strip() == "[]"
