@@ -191,7 +191,8 @@ static void print_needed(FILE *to, const wn_family *family, const wn_method *met
     for (int32_t i = 0; i < family->n_inputs; i++) {
         const wn_family_input *input = &family->inputs[i];
         wn_takes takes = wn_method_takes(method, input);
-        bool folder = strcmp(input->kind, "tree") == 0 || strcmp(input->kind, "graph") == 0;
+        bool folder = strcmp(input->kind, "tree") == 0 || strcmp(input->kind, "graph") == 0 ||
+                      strcmp(input->kind, "model") == 0;
         if (strcmp(input->name, "pool") == 0 || takes <= WN_TAKES_OPTIONAL) continue;
         if (takes == WN_TAKES_ONE_OF && one_of) continue;
         one_of = one_of || takes == WN_TAKES_ONE_OF;

@@ -107,6 +107,10 @@ WN_API wn_status wn_learn_logistic_estimate(wn_ctx *ctx, const wn_learn_input *i
                                             const wn_learn_logistic_params *params,
                                             wn_estimate *out);
 
+#define WN_LEARN_APPLY_PARAMS(P) \
+    P(bool, probs, 1, 0, 1, "write the probabilities, not only the classes")
+WN_PARAM_STRUCT(wn_learn_apply_params, WN_LEARN_APPLY_PARAMS);
+
 #ifdef __cplusplus
 }
 #endif

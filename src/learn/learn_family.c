@@ -166,7 +166,8 @@ static const wn_family_input inputs[] = {
      "fit only these rows: .npy of row numbers, or a folder of `winnow select`"},
     {"weights", "scores", 0, "how much each row of the pool counts: .npy, or TABLE:COLUMN"},
     {"eval", "pool", 0, "other rows, to count how many the model gets right"},
-    {"eval-labels", "labels", 0, "their classes"}};
+    {"eval-labels", "labels", 0, "their classes"},
+    {"model", "model", 0, "folder that `winnow learn` wrote"}};
 
 const wn_family wni_family_learn = {
     .name = "learn",

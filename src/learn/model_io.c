@@ -8,10 +8,7 @@
 #include <jansson.h>
 
 #include "base/ctx_impl.h"
-#include "io/infile.h"
 #include "learn/model_io.h"
-
-#define JSON_BYTES_MAX ((int64_t)1 << 30)
 
 /* ---- writing ----------------------------------------------------------------------------------------- */
 
@@ -50,26 +47,16 @@ done:
 
 static wn_status read_json(wn_ctx *ctx, const char *path, json_t **root)
 {
-    wni_infile file;
     char *text = NULL;
     wn_status st;
 
     *root = NULL;
-    if ((st = wni_infile_open(ctx, path, &file)) != WN_OK) return st;
-    if (file.bytes > JSON_BYTES_MAX) {
-        st = wni_fail(ctx, WN_E_DATA, "%s: found %lld bytes, too many for the words of a model",
-                      path, (long long)file.bytes);
-        goto done;
-    }
-    WNI_TRY(wni_budget_need(ctx, file.bytes, "model.json"));
-    WNI_NEW(ctx, text, file.bytes + 1);
-    WNI_TRY(wni_infile_read(ctx, &file, 0, file.bytes, text));
-    *root = json_loadb(text, (size_t)file.bytes, JSON_REJECT_DUPLICATES, NULL);
+    WNI_TRY(wni_text_load(ctx, path, &text));
+    *root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
     if (!json_is_object(*root))
         st = wni_fail(ctx, WN_E_DATA, "%s: found no JSON object; the file is damaged", path);
 done:
     wni_free(ctx, text);
-    wni_infile_close(ctx, &file);
     return st;
 }
 

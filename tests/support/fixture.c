@@ -144,9 +144,10 @@ static void write_target(void)
 static const char *file_of_kind(const char *kind)
 {
     static const char *const files[][2] = {
-        {"pool", "target.npy"}, {"tree", "tree"},         {"graph", "graph"},
-        {"rows", "rows.npy"},   {"labels", "labels.npy"}, {"scores", "scores.npy"},
-        {"ints", "quota.npy"},  {"matrix", "losses.npy"}, {"text", "corpus.jsonl"},
+        {"model", "model"},       {"pool", "target.npy"}, {"tree", "tree"},
+        {"graph", "graph"},       {"rows", "rows.npy"},   {"labels", "labels.npy"},
+        {"scores", "scores.npy"}, {"ints", "quota.npy"},  {"matrix", "losses.npy"},
+        {"text", "corpus.jsonl"},
     };
 
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
@@ -187,6 +188,7 @@ int fx_setup(void **state)
     write_tables();
     make_folder("cluster", "hkmeans", "tree");
     make_folder("graph", "knn", "graph");
+    make_folder("learn", "logistic", "model");
     return 0;
 }
 
