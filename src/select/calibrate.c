@@ -46,6 +46,7 @@ wn_status wni_pick_calibrated(wn_ctx *ctx, const wni_picking *p, double share, u
     WNI_TRY(wni_pick_rows(ctx, &part, rule));
     for (int64_t i = 0; i < n; i++) {
         int32_t c = wni_group_of(&p->groups, i);
+        if (i % 65536 == 0) WNI_TRY(wni_poll(ctx));
         if (before[i] == WN_WHY_KEPT || !wni_open(before[i])) continue;
         if (rule[i] == WN_WHY_KEPT) {
             weights[i] = (float)((double)(open[c] - by_rule[c]) / (double)drawn[c] * scale);

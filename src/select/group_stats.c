@@ -148,7 +148,7 @@ static wn_status spread_of(wn_ctx *ctx, const wn_pool *pool, const wni_grouping 
         wni_progress(ctx, "spread of the groups", b.first, g->n);
     }
     for (int32_t c = 0; c < g->k; c++)
-        if (count[c] > 0) spread[c] /= (double)count[c];
+        spread[c] = count[c] > 1 ? spread[c] / (double)count[c] : 0; /* alone: no rounding counts */
 done:
     wni_free(ctx, b.x);
     wni_free(ctx, b.center);

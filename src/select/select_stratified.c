@@ -296,10 +296,12 @@ done:
 static wn_status fill(wn_ctx *ctx, const stratifying *s, wn_selection *out)
 {
     int64_t rows = 0;
+    wn_status st;
 
     for (int64_t i = 0; i < s->n; i++) {
         int32_t c = wni_group_of(&s->g, i);
         wn_why why = {-1, NAN, s->g.of ? c : -1, s->rule[i], s->rule[i] == WN_WHY_KEPT};
+        if (i % 65536 == 0 && (st = wni_poll(ctx)) != WN_OK) return st;
         if (why.rule == WN_WHY_COVERED && s->cover.partner && s->cover.partner[i] >= 0) {
             why.partner = s->cover.partner[i];
             why.similarity = s->cover.similarity[i];
