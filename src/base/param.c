@@ -127,6 +127,15 @@ static int choice_find(const char *words, const char *word)
 /* ---- text to values --------------------------------------------------------------------------------- */
 
 /* A count: digits, or a number with K, M or G (powers of ten), or 1e6. Must be whole. */
+double wni_param_number(const char *text, const char **end)
+{
+    char *stop;
+    double x = strtod(text, &stop);
+
+    *end = stop;
+    return x;
+}
+
 static bool parse_count(const char *text, int64_t *out)
 {
     char *end;

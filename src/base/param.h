@@ -16,4 +16,7 @@ const wn_param *wni_param_find(const wn_method *method, const char *name);
 wn_status wni_params_complete(wn_ctx *ctx, const wn_method *method, const void *given,
                               void *params);
 
+/* The number at the start of `text`, as a parameter has it; *end is behind it, or `text` where there is none. */
+double wni_param_number(const char *text, const char **end);
+
 #endif

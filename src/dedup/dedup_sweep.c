@@ -4,7 +4,6 @@
  */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/param.h"
@@ -37,8 +36,8 @@ static wn_status parse(wn_ctx *ctx, const wn_method *method, const char *text, d
     int n = 0;
 
     for (; n < 3; n++) {
-        char *end;
-        double x = strtod(at, &end);
+        const char *end;
+        double x = wni_param_number(at, &end);
 
         if (end == at || !(fabs(x) <= 2)) return bad(ctx, text, bounds);
         part[n] = llround(x * UNIT);
