@@ -46,6 +46,15 @@ typedef struct wn_dedup {
 WN_API wn_status wn_dedup_new(wn_ctx *ctx, int64_t n, wn_dedup **out);
 WN_API void wn_dedup_free(wn_dedup *dedup); /* NULL ok */
 
+/* Rows that earlier runs of dedup minhash kept, in a folder that one of them wrote. */
+typedef struct wn_dedup_index wn_dedup_index;
+
+/* Opens the index in `dir` and checks every file of it: WN_E_DATA when there is none, when it is damaged or of
+ * another version. Reads each file once; memory does not grow with its size. *out is given. */
+WN_API wn_status wn_dedup_index_open(wn_ctx *ctx, const char *dir, wn_dedup_index **out);
+WN_API void wn_dedup_index_free(wn_dedup_index *index);          /* NULL ok */
+WN_API int64_t wn_dedup_index_rows(const wn_dedup_index *index); /* of all runs together */
+
 typedef struct wn_dedup_input {
     uint32_t struct_size;
     const wn_pool *pool;
@@ -55,6 +64,8 @@ typedef struct wn_dedup_input {
     int32_t against_column;  /* its text */
     const wn_pool *against;  /* (m, d) the reference of methods that read vectors; or NULL */
     const char *scratch_dir; /* folder for what does not fit in memory; NULL = all must fit */
+    const wn_dedup_index *index; /* of dedup minhash: a reference like the others; or NULL */
+    const void *run;             /* internal: NULL */
 } wn_dedup_input;
 
 /* Receives what one threshold of a sweep gives; `dedup` is valid during the call. */
@@ -132,6 +143,7 @@ typedef enum wn_dedup_scope { WN_DEDUP_WITHIN = 0, WN_DEDUP_ACROSS } wn_dedup_sc
     P(bool, within_pool, 1, 0, 1, "compare rows of the pool with each other")                     \
     P(text, sweep, "", 0, 63,                                                                     \
       "LOW:HIGH or LOW:HIGH:STEP: tell what each of these thresholds would remove, and no more")  \
+    P(bool, save_index, 0, 0, 1, "write index/, for --index of a later run")                      \
     P(u64, seed, 0, 0, 0, "seed of the signatures")
 WN_PARAM_STRUCT(wn_dedup_minhash_params, WN_DEDUP_MINHASH_PARAMS);
 

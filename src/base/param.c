@@ -126,7 +126,6 @@ static int choice_find(const char *words, const char *word)
 
 /* ---- text to values --------------------------------------------------------------------------------- */
 
-/* A count: digits, or a number with K, M or G (powers of ten), or 1e6. Must be whole. */
 double wni_param_number(const char *text, const char **end)
 {
     char *stop;
@@ -136,6 +135,7 @@ double wni_param_number(const char *text, const char **end)
     return x;
 }
 
+/* A count: digits, or a number with K, M or G (powers of ten), or 1e6. Must be whole. */
 static bool parse_count(const char *text, int64_t *out)
 {
     char *end;

@@ -171,7 +171,7 @@ static wn_status record(wni_run *run, const wn_dedup *dedup, wn_why_rule rule)
     WNI_TRY(wni_record_int(run, "rows", dedup->n));
     WNI_TRY(wni_record_int(run, "kept", dedup->kept));
     WNI_TRY(wni_record_int(run, "removed", dedup->n - dedup->kept));
-    if (run->input(run, "against"))
+    if (run->input(run, "against") || run->input(run, "index"))
         WNI_TRY(wni_record_int(run, "repeats_reference", r->repeats_reference));
     if (rule == WN_WHY_NEAR_DUPLICATE)
         WNI_TRY(wni_record_int(run, "pairs_compared", r->pairs_compared));
@@ -259,6 +259,8 @@ static wn_status family_run(wni_run *run)
     int64_t n = run->pool ? wn_pool_rows(run->pool) : wn_table_rows(run->table);
     wn_dedup *dedup = NULL;
     wn_pool *against = NULL;
+    wn_dedup_index *index = NULL;
+    const char *index_dir;
     char sweep[WN_TEXT_MAX] = "";
     wn_status st;
 
@@ -268,6 +270,10 @@ static wn_status family_run(wni_run *run)
     if (run->table) WNI_TRY(open_texts(run, &in));
     if (run->pool) WNI_TRY(wni_run_pool(run, "against", -1, wn_pool_dim(run->pool), 0, &against));
     in.against = against;
+    if ((index_dir = run->input(run, "index")))
+        WNI_TRY(wn_dedup_index_open(run->ctx, index_dir, &index));
+    in.index = index;
+    in.run = run;
     in.scratch_dir = run->plan ? "" : wni_out_scratch_dir(run->out);
     WNI_TRY(ops->estimate(run->ctx, &in, run->params, &run->estimate));
     /* why.npy is made when the method's own memory is gone, beside its result. */
@@ -282,10 +288,11 @@ static wn_status family_run(wni_run *run)
         goto done;
     }
     WNI_TRY(ops->run(run->ctx, &in, run->params, &dedup));
-    WNI_TRY(wni_dedup_write(run, dedup, rule, in.against_table));
+    WNI_TRY(wni_dedup_write(run, dedup, rule, in.against_table, index));
     WNI_TRY(record(run, dedup, rule));
 done:
     wn_dedup_free(dedup);
+    wn_dedup_index_free(index);
     wn_pool_free(against);
     wn_table_free(in.against_table);
     return st;
@@ -294,13 +301,14 @@ done:
 static const wn_family_input inputs[] = {
     {"pool", "pool|text", 1, "the rows: .npy and other vector files, or text (.jsonl .csv .tsv)"},
     {"against", "pool|text", 0,
-     "a reference, of the kind of the pool: rows that repeat one of it go"}};
+     "a reference, of the kind of the pool: rows that repeat one of it go"},
+    {"index", "index", 0, "folder index/ of an earlier run: rows that repeat one kept then go"}};
 
 const wn_family wni_family_dedup = {
     .name = "dedup",
     .summary = "find rows that repeat an earlier row",
     .default_method = "semantic",
     .inputs = inputs,
-    .n_inputs = 2,
+    .n_inputs = 3,
     .run = (const void *)family_run,
 };

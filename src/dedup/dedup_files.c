@@ -7,6 +7,7 @@
 
 #include "base/strbuf.h"
 #include "dedup/dedup_files.h"
+#include "dedup/minhash_index.h"
 
 /* ---- lines --------------------------------------------------------------------------------------- */
 
@@ -53,6 +54,34 @@ done:
     return st;
 }
 
+/* Where a row of an index came from. */
+static wn_status add_index_row(wni_str *line, int64_t row, const wn_dedup_index *index)
+{
+    int32_t segment;
+    int64_t number;
+    char *id;
+    wn_status st = wni_index_row(index, row, &segment, &number, &id);
+
+    if (st == WN_OK) {
+        wni_str_addf(line, "\"index\": %lld, \"index_segment\": %d, \"index_row\": %lld",
+                     (long long)row, (int)segment, (long long)number);
+        if (id) {
+            wni_str_add(line, ", \"index_id\": ");
+            wni_dedup_add_json(line, id, -1);
+        }
+    }
+    wni_free(index->ctx, id);
+    return st;
+}
+
+wn_status wni_dedup_add_partner(wni_str *line, int64_t partner, wn_table *table,
+                                wn_table *reference, const wn_dedup_index *index)
+{
+    if (partner >= 0) return wni_dedup_add_row(line, "partner", "partner_id", partner, table);
+    if (index) return add_index_row(line, -1 - partner, index);
+    return wni_dedup_add_row(line, "reference", "reference_id", -1 - partner, reference);
+}
+
 static wn_status put_line(wni_text_writer *writer, wni_str *line)
 {
     if (line->st != WN_OK) return line->st;
@@ -61,7 +90,7 @@ static wn_status put_line(wni_text_writer *writer, wni_str *line)
 
 /* One line for each row that goes: what it is, what it repeats, how alike they are. */
 static wn_status write_removed(wni_run *run, const wn_dedup *dedup, wn_why_rule rule,
-                               wn_table *reference)
+                               wn_table *reference, const wn_dedup_index *index)
 {
     wni_text_writer *writer = NULL;
     wni_str line;
@@ -78,10 +107,7 @@ static wn_status write_removed(wni_run *run, const wn_dedup *dedup, wn_why_rule 
         wni_str_add(&line, "{");
         WNI_TRY(wni_dedup_add_row(&line, "row", "id", i, run->table));
         wni_str_add(&line, ", ");
-        if (partner < 0)
-            WNI_TRY(wni_dedup_add_row(&line, "reference", "reference_id", -1 - partner, reference));
-        else
-            WNI_TRY(wni_dedup_add_row(&line, "partner", "partner_id", partner, run->table));
+        WNI_TRY(wni_dedup_add_partner(&line, partner, run->table, reference, index));
         if (isnan(dedup->similarity[i]))
             wni_str_add(&line, ", \"similarity\": null");
         else
@@ -208,13 +234,13 @@ int64_t wni_dedup_write_bytes(int64_t n)
 }
 
 wn_status wni_dedup_write(wni_run *run, const wn_dedup *dedup, wn_why_rule rule,
-                          wn_table *reference)
+                          wn_table *reference, const wn_dedup_index *index)
 {
     wn_status st;
 
     WNI_TRY(write_rows(run, dedup));
     WNI_TRY(write_why(run, dedup, rule));
-    WNI_TRY(write_removed(run, dedup, rule, reference));
+    WNI_TRY(write_removed(run, dedup, rule, reference, index));
 done:
     return st;
 }

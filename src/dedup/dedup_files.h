@@ -11,9 +11,9 @@
 #include "winnow/select.h"
 
 /* rows.npy, groups.npy, why.npy, removed.jsonl, groups.csv. `reference` (NULL = none, or without ids) has the
- * ids of the rows that dedup->partner names as -1 - r. */
+ * ids of the rows that dedup->partner names as -1 - r, unless those are rows of `index` (NULL = none). */
 wn_status wni_dedup_write(wni_run *run, const wn_dedup *dedup, wn_why_rule rule,
-                          wn_table *reference);
+                          wn_table *reference, const wn_dedup_index *index);
 /* What they take beside the answer. */
 int64_t wni_dedup_write_bytes(int64_t n);
 
@@ -27,6 +27,9 @@ wn_status wni_dedup_sweep_files(wni_run *run, const wn_dedup_input *in);
 /* A row as fields of a JSON object: `"row": 17, "id": "n00017"`; the id where the table (or NULL) has one. */
 wn_status wni_dedup_add_row(wni_str *line, const char *name, const char *id_name, int64_t row,
                             wn_table *table);
+/* The partner (dedup->partner) of a row that goes, in the same way. */
+wn_status wni_dedup_add_partner(wni_str *line, int64_t partner, wn_table *table,
+                                wn_table *reference, const wn_dedup_index *index);
 /* A JSON string; `bytes` = -1: all of it, else at most so many, and an ellipsis where it is cut. */
 void wni_dedup_add_json(wni_str *line, const char *text, int64_t bytes);
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/param.h"
-#include "dedup/minhash_impl.h"
+#include "dedup/minhash_index.h"
 #include "pool/text_column.h"
 
 extern const wn_method wni_method_dedup_minhash;
@@ -36,6 +36,38 @@ static wn_status take_bands(wn_ctx *ctx, const wn_dedup_minhash_params *p, wni_b
                     p->bands, p->band_rows, p->num_perm);
 }
 
+/* An index binds what its rows were made with; its bands are taken where none are asked for. */
+static wn_status take_index(wn_ctx *ctx, const wn_dedup_index *index,
+                            const wn_dedup_minhash_params *p, wni_bands *bands)
+{
+    if (!p->bands && !p->band_rows) *bands = index->bands;
+    if (index->shingle == p->shingle && index->seed == p->seed &&
+        index->bands.count == bands->count && index->bands.rows == bands->rows)
+        return WN_OK;
+    return wni_fail(
+        ctx, WN_E_USAGE,
+        "index: made with --shingle %d --bands %d --band-rows %d --seed %llu, found %d, "
+        "%d, %d and %llu; give the same or make a new index",
+        index->shingle, index->bands.count, index->bands.rows, (unsigned long long)index->seed,
+        p->shingle, bands->count, bands->rows, (unsigned long long)p->seed);
+}
+
+static wn_status check_together(wn_ctx *ctx, const wn_dedup_input *in,
+                                const wn_dedup_minhash_params *p)
+{
+    bool index = in->index || p->save_index;
+
+    if (p->source[0] && (in->against_table || index))
+        return wni_fail(ctx, WN_E_USAGE,
+                        "source: a reference or an index has no sources; leave out --source, or "
+                        "--against, --index and --save-index");
+    if (in->against_table && in->index)
+        return wni_fail(ctx, WN_E_USAGE, "against: and --index: one reference in one run");
+    if (!p->verify && index)
+        return wni_fail(ctx, WN_E_USAGE, "verify: an index needs it; leave out --no-verify");
+    return WN_OK;
+}
+
 /* ---- memory -------------------------------------------------------------------------------------- */
 
 static int64_t share(int64_t spare, int percent, int64_t want)
@@ -57,13 +89,19 @@ static void lay_out(wni_minhash *m, int64_t text_bytes, int64_t left)
     l->fixed_bytes = m->n * (8 + 4) + m->docs * (8 + 24) + (p->source[0] ? m->n * 8 : 0) +
                      l->batch_bytes * 5 + l->batch_rows * (m->bands.count * 8 + 48) +
                      threads * (WORKER_BYTES + m->padded * 4 + 16384) + m->padded * 8 + 131072;
+    if (m->in->index) /* a bit by key, and pieces of it */
+        l->fixed_bytes += ((int64_t)1 << wni_minhash_asked_bits(m->n * m->bands.count)) / 8 +
+                          4096 * (m->bands.count * 8 + 16);
     spare = left - l->fixed_bytes;
-    l->keys = wni_spill_bytes(entries, share(spare, 30, entries * 16));
+    l->keys = wni_spill_bytes(entries, share(spare, 25, entries * 16));
     l->places = wni_spill_bytes(entries, share(spare, 20, entries * 16));
-    l->sets = p->verify ? wni_max(share(spare, 25, sets * 3), 327680) : 0;
+    l->sets = p->verify ? wni_max(share(spare, 20, sets * 3), 327680) : 0;
+    l->saved =
+        p->save_index ? wni_max(share(spare, 10, m->n * (m->bands.count + 2) * 24), 327680) : 0;
     l->members = wni_max(share(spare, 15, entries * 24), 327680);
     l->chain = share(spare, 10, entries * 8);
-    l->total_bytes = l->fixed_bytes + l->keys + l->places + l->sets + l->members + l->chain;
+    l->total_bytes =
+        l->fixed_bytes + l->keys + l->places + l->sets + l->saved + l->members + l->chain;
 }
 
 static wn_status prepare(wni_minhash *m, wn_ctx *ctx, const wn_dedup_input *in,
@@ -76,14 +114,15 @@ static wn_status prepare(wni_minhash *m, wn_ctx *ctx, const wn_dedup_input *in,
     m->ctx = ctx;
     m->p = p;
     m->in = in;
-    if (p->source[0] && in->against_table)
-        return wni_fail(ctx, WN_E_USAGE,
-                        "source: a reference has no sources; leave out --source or --against");
+    WNI_TRY(check_together(ctx, in, p));
     WNI_TRY(take_bands(ctx, p, &m->bands));
+    if (in->index) WNI_TRY(take_index(ctx, in->index, p, &m->bands));
     m->values = m->bands.count * m->bands.rows;
     m->padded = (m->values + 15) / 16 * 16;
     m->n = wn_table_rows(in->table);
-    m->refs = in->against_table ? wn_table_rows(in->against_table) : 0;
+    m->refs = in->index           ? in->index->rows
+              : in->against_table ? wn_table_rows(in->against_table)
+                                  : 0;
     m->docs = m->refs + m->n;
     WNI_TRY(wni_table_text_bytes(in->table, in->column, &bytes));
     if (in->against_table)
@@ -103,6 +142,8 @@ static void minhash_free(wni_minhash *m)
     wni_free(m->ctx, m->set);
     wni_store_free(m->sets);
     wni_spill_free(m->keys);
+    wni_store_free(m->saved);
+    wni_free(m->ctx, m->asked);
     wni_store_free(m->members);
     wni_spill_free(m->places);
 }
@@ -142,6 +183,16 @@ done:
     return st;
 }
 
+static wn_status save(const wni_minhash *m, const wn_dedup *dedup)
+{
+    wni_run *run = (wni_run *)(uintptr_t)m->in->run;
+
+    if (!run || !wni_out_scratch_dir(run->out))
+        return wni_fail(m->ctx, WN_E_USAGE,
+                        "save_index: only a run to a folder on disk writes an index");
+    return wni_index_write(m, dedup, run);
+}
+
 static wn_status minhash_run(wn_ctx *ctx, const wn_dedup_input *in, const void *params,
                              wn_dedup **out)
 {
@@ -153,7 +204,12 @@ static wn_status minhash_run(wn_ctx *ctx, const wn_dedup_input *in, const void *
     WNI_TRY(wni_params_complete(ctx, &wni_method_dedup_minhash, params, &p));
     WNI_TRY(find_candidates(ctx, in, &p, &m));
     WNI_TRY(decide(&m, p.min_similarity, out));
+    if (p.save_index) WNI_TRY(save(&m, *out));
 done:
+    if (st != WN_OK) {
+        wn_dedup_free(*out);
+        *out = NULL;
+    }
     minhash_free(&m);
     return st;
 }
@@ -172,6 +228,10 @@ static wn_status minhash_sweep(wn_ctx *ctx, const wn_dedup_input *in, const void
     if (!p.verify) {
         st = wni_fail(ctx, WN_E_USAGE,
                       "sweep: thresholds need the similarity of pairs; leave out --no-verify");
+        goto done;
+    }
+    if (p.save_index) {
+        st = wni_fail(ctx, WN_E_USAGE, "save_index: a sweep keeps nothing; leave one of them out");
         goto done;
     }
     p.min_similarity = thresholds[0];
@@ -227,5 +287,5 @@ const wn_method wni_method_dedup_minhash = {
     .n_params = WN_PARAM_COUNT,
     .params_bytes = sizeof(wn_dedup_minhash_params),
     .ops = &ops,
-    .inputs = "text against?",
+    .inputs = "text against? index?",
 };

@@ -107,6 +107,7 @@ done:
 typedef struct sweep_files {
     wni_run *run;
     wn_table *reference;
+    const wn_dedup_index *index;
     int32_t text, reference_text; /* columns; -1 = none */
     wni_text_writer *csv, *jsonl;
     wni_str line;
@@ -155,10 +156,7 @@ static wn_status add_example(sweep_files *f, const wn_dedup *d, int64_t row)
     wni_str_add(line, "{");
     WNI_TRY(wni_dedup_add_row(line, "row", "id", row, table));
     wni_str_add(line, ", ");
-    if (partner < 0)
-        WNI_TRY(wni_dedup_add_row(line, "reference", "reference_id", -1 - partner, f->reference));
-    else
-        WNI_TRY(wni_dedup_add_row(line, "partner", "partner_id", partner, table));
+    WNI_TRY(wni_dedup_add_partner(line, partner, table, f->reference, f->index));
     if (isnan(d->similarity[row]))
         wni_str_add(line, ", \"similarity\": null");
     else
@@ -190,10 +188,14 @@ static wn_status tell(sweep_files *f, double threshold, const wn_dedup *d, const
         partner = d->partner[rows[0]];
         wni_str_addf(&s, "; at %.4f row %lld and row %lld%s", (double)d->similarity[rows[0]],
                      (long long)rows[0], (long long)(partner < 0 ? -1 - partner : partner),
-                     partner < 0 ? " of the reference" : "");
+                     partner >= 0 ? ""
+                     : f->index   ? " of the index"
+                                  : " of the reference");
         for (int side = 0; side < 2 && f->text >= 0; side++) {
             bool other = side && partner < 0;
             const char *text;
+
+            if (other && !f->reference) continue; /* an index has no texts */
 
             WNI_TRY(wn_table_text(other ? f->reference : f->run->table,
                                   !side   ? rows[0]
@@ -254,6 +256,7 @@ wn_status wni_dedup_sweep_files(wni_run *run, const wn_dedup_input *in)
 {
     sweep_files f = {.run = run,
                      .reference = in->against_table,
+                     .index = in->index,
                      .text = in->table ? in->column : -1,
                      .reference_text = in->against_table ? in->against_column : -1};
     static const char head[] = "min_similarity,kept,removed,repeats_reference,lowest_similarity\n";

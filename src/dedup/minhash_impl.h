@@ -27,9 +27,9 @@ double wni_bands_chance(wni_bands bands, double similarity);
 
 /* What the phases may hold, from the memory that is left; all zero = as much as they want. */
 typedef struct wni_minhash_layout {
-    int64_t fixed_bytes;                        /* by row, by thread, batches */
-    int64_t batch_bytes, batch_rows;            /* of text at a time */
-    int64_t keys, sets, members, chain, places; /* bytes of each array or sort */
+    int64_t fixed_bytes;                               /* by row, by thread, batches */
+    int64_t batch_bytes, batch_rows;                   /* of text at a time */
+    int64_t keys, sets, saved, members, chain, places; /* bytes of each array or sort */
     int64_t total_bytes;
 } wni_minhash_layout;
 
@@ -48,6 +48,12 @@ typedef struct wni_minhash {
                        * earlier document d; WNI_NO_WORDS */
     wni_store *sets;  /* uint64_t: count, then the shingles ascending; NULL without verification */
     wni_spill *keys;  /* band key, document */
+    wni_store
+        *saved; /* uint64_t, of each document of the pool with a set of its own: its hash (2) and
+                       * band keys; NULL unless an index is written */
+    uint64_t
+        *asked; /* a bit by the top bits of every band key of the pool; NULL without an index */
+    int asked_shift;
 
     wni_store
         *members;      /* int64_t: document * 2 + (1 for the first of a bucket), bucket by bucket */
@@ -61,6 +67,16 @@ wn_status wni_minhash_sign(wni_minhash *m);
 wn_status wni_minhash_join(wni_minhash *m);
 /* Decides row by row into `dedup`, then gives copies the fate of their first document. */
 wn_status wni_minhash_rule(wni_minhash *m, double min_similarity, wn_dedup *dedup);
+
+/* Bits of a number that `asked` is indexed by: about eight places for each of so many keys. */
+static inline int wni_minhash_asked_bits(int64_t keys)
+{
+    int bits = 12;
+
+    while (bits < 40 && (int64_t)1 << bits < keys * 8)
+        bits++;
+    return bits;
+}
 
 /* dedup->partner for a document. */
 static inline int64_t wni_minhash_partner(const wni_minhash *m, int64_t document)

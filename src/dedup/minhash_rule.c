@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "dedup/minhash_impl.h"
+#include "dedup/minhash_index.h"
 
 #define BLOCK 512 /* documents */
 #define GRAIN 8
@@ -37,10 +37,23 @@ typedef struct rule {
 
 /* ---- pairs --------------------------------------------------------------------------------------- */
 
+/* Count, then the shingles ascending. */
+static const uint64_t *set_of(const rule *r, int64_t document)
+{
+    const wni_minhash *m = r->m;
+
+    if (m->in->index && document < m->refs) {
+        const wni_segment *s = wni_index_segment(m->in->index, document);
+
+        return (const uint64_t *)(const void *)s->sets.data + m->set[document];
+    }
+    return r->sets + m->set[document];
+}
+
 /* Jaccard similarity of two sets when it reaches the floor, else -1. */
 static double similarity(const rule *r, int64_t a, int64_t b)
 {
-    const uint64_t *x = r->sets + r->m->set[a], *y = r->sets + r->m->set[b];
+    const uint64_t *x = set_of(r, a), *y = set_of(r, b);
     int64_t nx = (int64_t)*x++, ny = (int64_t)*y++, i = 0, j = 0, both = 0;
     double jaccard;
 

@@ -9,7 +9,7 @@
 #include <xxhash.h>
 
 #include "base/rng.h"
-#include "dedup/minhash_impl.h"
+#include "dedup/minhash_index.h"
 #include "kernels/kernels.h"
 #include "pool/text_column.h"
 #include "pool/text_features.h"
@@ -145,8 +145,17 @@ static wn_status finish_rows(sign *s)
             WNI_TRY(wni_store_add(m->sets, s->set + set_at(s, row),
                                   s->count[row] * (int64_t)sizeof count));
         }
-        for (int32_t b = 0; b < m->bands.count; b++)
+        if (m->saved) {
+            uint64_t hash[2] = {s->hash[row].low64, s->hash[row].high64};
+
+            WNI_TRY(wni_store_add(m->saved, hash, sizeof hash));
+            WNI_TRY(wni_store_add(m->saved, key, m->bands.count * (int64_t)sizeof *key));
+        }
+        for (int32_t b = 0; b < m->bands.count; b++) {
             s->out[b] = (wni_keyed){key[b], document};
+            if (m->asked)
+                m->asked[key[b] >> m->asked_shift >> 6] |= 1ull << (key[b] >> m->asked_shift & 63);
+        }
         WNI_TRY(wni_spill_add(m->keys, s->out, m->bands.count));
     }
 done:
@@ -225,6 +234,80 @@ static wn_status pass(sign *s, wn_table *table, int32_t column, int64_t first_do
     return st == WN_OK ? flush(s) : st;
 }
 
+/* ---- an index ------------------------------------------------------------------------------------ */
+
+#define PIECE 4096 /* rows of an index that are read at a time */
+
+/* The sets of the index, so that copies of them are known. */
+static wn_status take_hashes(sign *s)
+{
+    const wn_dedup_index *x = s->m->in->index;
+    XXH128_hash_t *hash = NULL;
+    wn_status st = WN_OK;
+
+    WNI_NEW(s->m->ctx, hash, PIECE);
+    for (int32_t i = 0; i < x->segments; i++) {
+        const wni_segment *g = &x->segment[i];
+
+        for (int64_t at = 0; at < g->rows; at += PIECE) {
+            int64_t n = wni_min(PIECE, g->rows - at);
+            int64_t *set = s->m->set + g->first + at;
+
+            WNI_TRY(wni_poll(s->m->ctx));
+            WNI_TRY(wni_index_read(s->m->ctx, &g->hash, 8, at, n, hash));
+            WNI_TRY(wni_index_read(s->m->ctx, &g->begin, 8, at, n, set));
+            for (int64_t j = 0; j < n; j++) {
+                if (set[j] < 0 || set[j] >= g->set.rows ||
+                    ((const uint64_t *)(const void *)g->sets.data)[set[j]] >=
+                        (uint64_t)(g->set.rows - set[j])) {
+                    st = wni_fail(s->m->ctx, WN_E_DATA,
+                                  "%s: row %lld of segment %d has its set outside the file: the "
+                                  "index is damaged, make it again",
+                                  x->dir, (long long)(at + j), (int)i);
+                    goto done;
+                }
+                (void)first_with(s, hash[j], g->first + at + j);
+            }
+        }
+    }
+done:
+    wni_free(s->m->ctx, hash);
+    return st;
+}
+
+/* Those band keys of the index that the pool may have too. */
+static wn_status take_keys(sign *s)
+{
+    wni_minhash *m = s->m;
+    const wn_dedup_index *x = m->in->index;
+    int64_t bands = m->bands.count;
+    uint64_t *key = NULL;
+    wn_status st = WN_OK;
+
+    WNI_NEW(m->ctx, key, PIECE * bands);
+    for (int32_t i = 0; i < x->segments; i++) {
+        const wni_segment *g = &x->segment[i];
+
+        for (int64_t at = 0; at < g->rows; at += PIECE) {
+            int64_t n = wni_min(PIECE, g->rows - at);
+
+            wni_progress(m->ctx, "index", g->first + at, x->rows);
+            WNI_TRY(wni_poll(m->ctx));
+            WNI_TRY(wni_index_read(m->ctx, &g->key, 8, at, n, key));
+            for (int64_t j = 0; j < n * bands; j++) {
+                uint64_t bit = key[j] >> m->asked_shift;
+                wni_keyed entry = {key[j], g->first + at + j / bands};
+
+                if (m->asked[bit >> 6] >> (bit & 63) & 1)
+                    WNI_TRY(wni_spill_add(m->keys, &entry, 1));
+            }
+        }
+    }
+done:
+    wni_free(m->ctx, key);
+    return st;
+}
+
 /* ---- sources ------------------------------------------------------------------------------------- */
 
 static wn_status take_source(void *user, int64_t row, const char *text)
@@ -281,6 +364,7 @@ wn_status wni_minhash_sign(wni_minhash *m)
     if (m->p->source[0]) WNI_TRY(read_sources(m));
     WNI_NEW(m->ctx, m->set, m->docs);
     if (m->p->verify) WNI_TRY(wni_store_new(m->ctx, m->in->scratch_dir, l->sets, &m->sets));
+    if (m->p->save_index) WNI_TRY(wni_store_new(m->ctx, m->in->scratch_dir, l->saved, &m->saved));
     WNI_TRY(wni_spill_new(m->ctx, m->in->scratch_dir, m->docs * m->bands.count, l->keys, &m->keys));
     WNI_NEW0(m->ctx, s.seen, s.slots);
     WNI_NEW(m->ctx, s.text, s.room);
@@ -294,8 +378,14 @@ wn_status wni_minhash_sign(wni_minhash *m)
     WNI_NEW(m->ctx, s.scratch, threads);
     for (int32_t i = 0; i < threads; i++)
         wni_features_init(m->ctx, &s.scratch[i]);
+    if (m->in->index) {
+        m->asked_shift = 64 - wni_minhash_asked_bits(m->n * m->bands.count);
+        WNI_NEW0(m->ctx, m->asked, (int64_t)1 << (64 - m->asked_shift - 6));
+        WNI_TRY(take_hashes(&s));
+    }
     WNI_TRY(pass(&s, m->in->against_table, m->in->against_column, 0));
     WNI_TRY(pass(&s, m->in->table, m->in->column, m->refs));
+    if (m->in->index) WNI_TRY(take_keys(&s));
 done:
     for (int32_t i = 0; s.scratch && i < threads; i++)
         wni_features_free(&s.scratch[i]);

@@ -19,6 +19,7 @@
 #include "io/outdir.h"
 
 #define DATA_NAME     "data"
+#define COPY_BYTES    ((size_t)1 << 20)
 #define MANIFEST_NAME "manifest.json"
 
 typedef struct path_node {
@@ -296,6 +297,39 @@ wn_status wni_out_text(wni_out *out, const char *name, const char *text)
     if (fwrite(text, 1, length, f) != length) st = io_fail(out->ctx, "write to it", path);
     if (fclose(f) && st == WN_OK) st = io_fail(out->ctx, "write to it", path);
     return st;
+}
+
+static wn_status copy_file(wn_ctx *ctx, const char *from, const char *to)
+{
+    char *buffer = wni_alloc(ctx, COPY_BYTES, 1);
+    FILE *in = NULL, *out = NULL;
+    wn_status st = WN_OK;
+    size_t got;
+
+    if (!buffer) return WN_E_NOMEM;
+    if (!(in = fopen(from, "rb"))) {
+        st = io_fail(ctx, "open it", from);
+    } else if (!(out = fopen(to, "wb"))) {
+        st = io_fail(ctx, "write it", to);
+    }
+    while (st == WN_OK && (got = fread(buffer, 1, COPY_BYTES, in)) > 0) {
+        if (fwrite(buffer, 1, got, out) != got) st = io_fail(ctx, "write it", to);
+        if (st == WN_OK) st = wni_poll(ctx);
+    }
+    if (st == WN_OK && ferror(in)) st = io_fail(ctx, "read it", from);
+    if (in) fclose(in);
+    if (out && fclose(out) && st == WN_OK) st = io_fail(ctx, "write it", to);
+    wni_free(ctx, buffer);
+    return st;
+}
+
+wn_status wni_out_link(wni_out *out, const char *name, const char *from)
+{
+    const char *to;
+    wn_status st = wni_out_path(out, name, &to);
+
+    if (st != WN_OK || link(from, to) == 0) return st;
+    return copy_file(out->ctx, from, to);
 }
 
 wn_status wni_out_remove(wni_out *out, const char *name)

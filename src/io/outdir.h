@@ -52,6 +52,9 @@ wn_status wni_text_writer_add(wni_text_writer *writer, const char *text, int64_t
 /* Closes and frees; NULL ok. On failure of the run call it with keep 0. */
 wn_status wni_text_writer_end(wni_text_writer *writer, int keep);
 
+/* Puts the file `from`, which nobody changes, into the output under `name`: as a link, else as a copy. */
+wn_status wni_out_link(wni_out *out, const char *name, const char *from);
+
 /* Removes one file of the unfinished output (scratch vectors). */
 wn_status wni_out_remove(wni_out *out, const char *name);
 

@@ -211,6 +211,19 @@ static bool has_partner(const why_folder *f, int64_t row)
     return f->why[row].partner >= 0 && f->why[row].rule != WN_WHY_REFERENCE;
 }
 
+static bool has_input(const why_folder *f, const char *name)
+{
+    const json_t *input;
+    size_t i;
+
+    json_array_foreach(json_object_get(f->manifest, "inputs"), i, input)
+    {
+        const char *of = json_string_value(json_object_get(input, "name"));
+        if (of && strcmp(of, name) == 0) return true;
+    }
+    return false;
+}
+
 /* What the similarities of the folder are. */
 static const char *likeness(const why_folder *f)
 {
@@ -233,8 +246,8 @@ static void say_rule(why_folder *f, const wn_why *why)
         wni_str_add(&f->out, ": dropped, a near duplicate");
         break;
     case WN_WHY_REFERENCE:
-        wni_str_addf(&f->out, ": dropped, it repeats row %lld of the reference",
-                     (long long)why->partner);
+        wni_str_addf(&f->out, ": dropped, it repeats row %lld of the %s", (long long)why->partner,
+                     has_input(f, "index") ? "index" : "reference");
         if (!isnan(why->similarity))
             wni_str_addf(&f->out, ", %s %.4f", likeness(f), (double)why->similarity);
         break;
