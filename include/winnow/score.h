@@ -19,9 +19,19 @@ typedef struct wn_class_report {
     int64_t issues;        /* of them flagged */
     double threshold;      /* mean probability of the class over those rows */
     double noise;          /* estimated share of them whose class is another one */
+    double accuracy;       /* share of them whose most probable class it is */
     int32_t confused_with; /* the class that takes most of those; -1 = none */
     int64_t confused_rows; /* how many */
 } wn_class_report;
+
+#define WN_SCORE_NOTES 8
+
+/* A number about the run: how often the models were right, how many rows they saw. */
+typedef struct wn_score_note {
+    const char *key; /* of static storage */
+    double value;
+    int32_t whole; /* 1 = it counts something */
+} wn_score_note;
 
 /* All arrays belong to the object, but for the words. */
 typedef struct wn_scores {
@@ -34,6 +44,8 @@ typedef struct wn_scores {
     int32_t *suggested;            /* (n) the class that the row looks like, or NULL */
     int32_t n_classes;             /* of per_class */
     wn_class_report *per_class;    /* (n_classes) of the labels, or NULL */
+    int32_t n_notes;
+    wn_score_note notes[WN_SCORE_NOTES]; /* (n_notes) shown in the summary and the manifest */
 } wn_scores;
 
 /* Makes scores with zeroed v, without flags or suggestions. */

@@ -250,12 +250,12 @@ static wn_status write_classes(wni_run *run, const wn_scores *s, const wn_labels
     wn_status st;
 
     wni_str_init(&csv, run->ctx);
-    wni_str_add(&csv, "class,rows,issues,noise,threshold,confused_with,confused_rows\n");
+    wni_str_add(&csv, "class,rows,issues,noise,accuracy,threshold,confused_with,confused_rows\n");
     for (int32_t c = 0; c < s->n_classes; c++) {
         const wn_class_report *r = &s->per_class[c];
         add_field(&csv, labels->names[c]);
-        wni_str_addf(&csv, ",%lld,%lld,%.6f,%.6f,", (long long)r->rows, (long long)r->issues,
-                     r->noise, r->threshold);
+        wni_str_addf(&csv, ",%lld,%lld,%.6f,%.6f,%.6f,", (long long)r->rows, (long long)r->issues,
+                     r->noise, r->accuracy, r->threshold);
         if (r->confused_with >= 0) add_field(&csv, labels->names[r->confused_with]);
         wni_str_addf(&csv, ",%lld\n", (long long)r->confused_rows);
     }
@@ -311,6 +311,9 @@ static wn_status record(wni_run *run, const wn_scores *s)
         snprintf(key, sizeof key, "flags.%s", s->flag_names[i]);
         WNI_TRY(wni_record_int(run, key, count[i]));
     }
+    for (int32_t i = 0; i < s->n_notes; i++)
+        WNI_TRY(s->notes[i].whole ? wni_record_int(run, s->notes[i].key, (int64_t)s->notes[i].value)
+                                  : wni_record_real(run, s->notes[i].key, s->notes[i].value));
 done:
     return st;
 }

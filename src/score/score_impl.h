@@ -9,6 +9,12 @@
 #include "scan/scan.h"
 #include "winnow/score.h"
 
+/* Adds a number about the run; what does not fit is left out. */
+static inline void wni_score_note(wn_scores *s, const char *key, double value, int whole)
+{
+    if (s->n_notes < WN_SCORE_NOTES) s->notes[s->n_notes++] = (wn_score_note){key, value, whole};
+}
+
 /* ---- clusters of one level of a tree ---------------------------------------------------------------- */
 
 typedef struct wni_level {

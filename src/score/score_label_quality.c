@@ -10,7 +10,7 @@
 #include "base/param.h"
 #include "ds/keyed.h"
 #include "score/score_folds.h"
-#include "winnow/score.h"
+#include "score/score_impl.h"
 
 extern const wn_method wni_method_score_label_quality;
 
@@ -191,21 +191,24 @@ static void measure_thresholds(quality *q)
 static void report_class(const quality *q, int32_t c, const wni_keyed *rows, int64_t *count)
 {
     wn_class_report *r = &q->scores->per_class[c];
-    int64_t counted = 0;
+    int64_t counted = 0, right = 0;
 
     memset(count, 0, (size_t)q->k * sizeof *count);
     *r = (wn_class_report){.rows = q->labels->sizes[c], .confused_with = -1};
     r->threshold = q->threshold[c];
-    for (int64_t i = 0; i < r->rows; i++)
+    for (int64_t i = 0; i < r->rows; i++) {
+        right += q->best[rows[i].row] == c;
         if (q->confident[rows[i].row] >= 0) {
             count[q->confident[rows[i].row]]++;
             counted++;
         }
+    }
     for (int32_t j = 0; j < q->k; j++)
         if (j != c && count[j] > r->confused_rows) {
             r->confused_with = j;
             r->confused_rows = count[j];
         }
+    r->accuracy = (double)right / (double)wni_max(r->rows, 1);
     r->noise = counted ? (double)(counted - count[c]) / (double)counted : 0;
 }
 
@@ -265,6 +268,28 @@ done:
     wni_free(ctx, begin);
     wni_free(ctx, count);
     return st;
+}
+
+#define ENOUGH 0.6 /* of the rows, for models to be worth listening to */
+
+/* How often the most probable class is the label: what the flags can be worth. */
+static void judge_models(wn_ctx *ctx, quality *q)
+{
+    int64_t rows = 0, right = 0;
+    double accuracy;
+
+    for (int64_t i = 0; i < q->n; i++) {
+        rows += q->labels->v[i] >= 0;
+        right += q->labels->v[i] >= 0 && q->best[i] == q->labels->v[i];
+    }
+    accuracy = (double)right / (double)wni_max(rows, 1);
+    wni_score_note(q->scores, "accuracy", accuracy, 0);
+    if (accuracy < ENOUGH)
+        wni_log(ctx, WN_LOG_WARN,
+                "score label_quality: the most probable class is the label of only %.0f %% of the "
+                "rows: many labels are wrong, or the model is weak and many issues are its own; "
+                "then go by the score, or give --probs of a better one",
+                100 * accuracy);
 }
 
 /* Scores and suggestions; rows without a label get the lowest score. */
@@ -371,6 +396,7 @@ static wn_status label_quality_run(wn_ctx *ctx, const wn_score_input *in, const 
     WNI_TRY(look(ctx, &q, in->pool, true));
     WNI_TRY(judge_classes(ctx, &q));
     judge_rows(&q);
+    judge_models(ctx, &q);
     *out = q.scores;
     q.scores = NULL;
 done:

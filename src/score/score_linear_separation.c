@@ -9,8 +9,8 @@
 #include "base/fixmath.h"
 #include "base/param.h"
 #include "score/score_folds.h"
+#include "score/score_impl.h"
 #include "score/two_normals.h"
-#include "winnow/score.h"
 
 extern const wn_method wni_method_score_linear_separation;
 
@@ -33,6 +33,7 @@ typedef struct separation {
     float *easy;   /* (n) probability that the loss is a small one */
     float *inside; /* (n) what the separator gives for the vector being among rows of small loss */
     float *weight; /* (n) of the next models */
+    wni_two_normals mixture;
 } separation;
 
 /* What the separator takes off: nothing but of rows that lie apart. Where it finds nothing it gives about one
@@ -90,7 +91,6 @@ done:
 static wn_status judge_losses(wn_ctx *ctx, separation *s)
 {
     const int32_t *y = s->in->labels->v;
-    wni_two_normals mixture;
     float *of_labelled = NULL;
     int64_t m = 0;
     wn_status st;
@@ -98,9 +98,9 @@ static wn_status judge_losses(wn_ctx *ctx, separation *s)
     WNI_NEW(ctx, of_labelled, s->n);
     for (int64_t i = 0; i < s->n; i++)
         if (y[i] >= 0) of_labelled[m++] = s->loss[i];
-    wni_two_normals_fit(of_labelled, m, &mixture);
+    wni_two_normals_fit(of_labelled, m, &s->mixture);
     for (int64_t i = 0; i < s->n; i++)
-        s->easy[i] = y[i] < 0 ? 0 : (float)wni_two_normals_low(&mixture, (double)s->loss[i]);
+        s->easy[i] = y[i] < 0 ? 0 : (float)wni_two_normals_low(&s->mixture, (double)s->loss[i]);
     st = wni_poll(ctx);
 done:
     wni_free(ctx, of_labelled);
@@ -196,6 +196,9 @@ static wn_status make_scores(wn_ctx *ctx, const separation *s, wn_scores **out)
         scores->flags[i] = easy ? FLAG_CLEAN : apart ? FLAG_OUTLIER : FLAG_NOISY;
         if (s->in->labels->v[i] < 0) scores->flags[i] = FLAG_NO_LABEL;
     }
+    wni_score_note(scores, "small_loss_mean", s->mixture.mean[0], 0);
+    wni_score_note(scores, "small_loss_share", s->mixture.share[0], 0);
+    wni_score_note(scores, "large_loss_mean", s->mixture.mean[1], 0);
     *out = scores;
     scores = NULL;
 done:

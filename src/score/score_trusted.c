@@ -7,8 +7,8 @@
 
 #include "base/param.h"
 #include "base/rng.h"
+#include "score/score_impl.h"
 #include "winnow/learn.h"
-#include "winnow/score.h"
 
 extern const wn_method wni_method_score_trusted;
 
@@ -193,6 +193,9 @@ static wn_status trusted_run(wn_ctx *ctx, const wn_score_input *in, const void *
     WNI_TRY(fit(ctx, &g, &model));
     WNI_TRY(wn_scores_new(ctx, g.n, &scores));
     WNI_TRY(score_rows(ctx, &g, model, scores));
+    wni_score_note(scores, "fitted_trusted", (double)g.trusted, 1);
+    wni_score_note(scores, "fitted_others", (double)g.others, 1);
+    wni_score_note(scores, "train_accuracy", model->report.accuracy, 0);
     *out = scores;
     scores = NULL;
 done:

@@ -54,6 +54,8 @@ static void joint_by_hand(void **state)
         if (y[i] >= 0) assert_true(s->v[i] == probs[3 * i + y[i]]);
     }
     assert_true(s->v[6] == 0.2f); /* without a label: the lowest of the others */
+    assert_string_equal(s->notes[0].key, "accuracy");
+    assert_true(fabs(s->notes[0].value - 4.0 / 6) < 1e-9);
     assert_int_equal(s->n_classes, 3);
     assert_int_equal(s->per_class[0].rows, 3);
     assert_int_equal(s->per_class[0].issues, 1);
@@ -303,9 +305,9 @@ static void files_of_a_run(void **state)
         memcpy(all, classes, bytes);
         all[bytes] = 0;
         assert_non_null(
-            strstr(all, "class,rows,issues,noise,threshold,confused_with,confused_rows"));
-        assert_non_null(strstr(all, "\"a \"\"b\"\"\",3,1,0.333333,0.633333,z,1"));
-        assert_non_null(strstr(all, "\nz,1,0,0.000000,0.700000,,0"));
+            strstr(all, "class,rows,issues,noise,accuracy,threshold,confused_with,confused_rows"));
+        assert_non_null(strstr(all, "\"a \"\"b\"\"\",3,1,0.333333,0.666667,0.633333,z,1"));
+        assert_non_null(strstr(all, "\nz,1,0,0.000000,1.000000,0.700000,,0"));
     }
     free(classes);
     ts_ok(ctx, wn_scores_load(ctx, ts_path("s"), 4, &back));
