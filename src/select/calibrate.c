@@ -32,13 +32,13 @@ wn_status wni_pick_calibrated(wn_ctx *ctx, const wni_picking *p, double share, u
         taken += p->quota[c];
         there += open[c];
     }
-    memcpy(before, rule, (size_t)n);
+    if (n > 0) memcpy(before, rule, (size_t)n);
     part.quota = by_rule;
     WNI_TRY(wni_pick_rows(ctx, &part, rule));
     scale = there ? (double)taken / (double)there : 0;
     for (int64_t i = 0; i < n; i++)
         if (rule[i] == WN_WHY_KEPT && before[i] != WN_WHY_KEPT) weights[i] = (float)scale;
-    memcpy(before, rule, (size_t)n);
+    if (n > 0) memcpy(before, rule, (size_t)n);
 
     part.how = WN_PICK_RANDOM;
     part.quota = drawn;

@@ -256,6 +256,7 @@ static void spills_change_nothing(void **state)
 {
     corpus *c = new_corpus();
     wn_dedup *first = NULL;
+    wn_ctx *first_ctx = NULL;
     wn_dedup_minhash_params p;
 
     (void)state;
@@ -277,6 +278,7 @@ static void spills_change_nothing(void **state)
         print_message("peak %lld KiB\n", (long long)(wn_ctx_peak_bytes(ctx) >> 10));
         if (!first) {
             first = dedup;
+            first_ctx = ctx;
             assert_in_range(dedup->kept, 2600, 3990);
             continue;
         }
@@ -286,6 +288,8 @@ static void spills_change_nothing(void **state)
         wn_dedup_free(dedup);
         wn_ctx_free(ctx);
     }
+    wn_dedup_free(first);
+    wn_ctx_free(first_ctx);
     free(c);
 }
 
