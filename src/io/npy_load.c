@@ -50,15 +50,23 @@ static wn_status load_memory(wn_ctx *ctx, const wn_folder *folder, const char *p
                              char *descr, void **data)
 {
     const wn_folder_item *item = wn_folder_find(folder, name);
+    int64_t bytes;
     wn_status st;
 
     if (!item) return wni_fail(ctx, WN_E_DATA, "%s: there is no such array", path);
     if (!item->descr || !descr_in(item->descr, descrs) || item->dims != dims)
         return wrong_type(ctx, path, item->descr ? item->descr : "text", item->dims, "", descrs,
                           dims);
-    if (descr) snprintf(descr, WNI_DESCR_BYTES, "%.31s", item->descr);
-    for (int i = 0; i < dims; i++)
+    bytes = (int64_t)item_bytes(item->descr);
+    for (int i = 0; i < dims; i++) {
         shape[i] = item->shape[i];
+        if (__builtin_mul_overflow(bytes, shape[i], &bytes)) bytes = -1;
+    }
+    if (bytes != item->bytes)
+        return wni_fail(ctx, WN_E_USAGE,
+                        "%s: an array of %lld bytes was given as %s, which has %lld", path,
+                        (long long)item->bytes, item->descr, (long long)bytes);
+    if (descr) snprintf(descr, WNI_DESCR_BYTES, "%.31s", item->descr);
     WNI_TRY(wni_budget_need(ctx, item->bytes, path));
     if (!(*data = wni_alloc(ctx, item->bytes, 1))) return WN_E_NOMEM;
     if (item->bytes) memcpy(*data, item->data, (size_t)item->bytes);

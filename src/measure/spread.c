@@ -42,5 +42,5 @@ double wni_spread_apart(const wni_spread *a, const wni_spread *b)
     va = a->sd * a->sd / a->n;
     if (va + vb == 0) return 0;
     df = (va + vb) * (va + vb) / (va * va / (a->n - 1) + vb * vb / (b->n - 1));
-    return wni_student((int32_t)df) * sqrt(va + vb);
+    return wni_student(df > 1 ? (int32_t)df : 1) * sqrt(va + vb); /* rounding may take df below 1 */
 }

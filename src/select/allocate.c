@@ -173,16 +173,21 @@ static wn_status bounds_of(wn_ctx *ctx, const wni_allocation *a, const int64_t *
 {
     int64_t floor = a->floor > 0 ? bound_rows(a->floor, a->size) : 0;
     int64_t cap = a->cap > 0 ? wni_max(bound_rows(a->cap, a->size), 1) : INT64_MAX / 2;
-    int64_t least = 0, most = 0, there = 0, weighted = 0;
+    int64_t least = 0, most = 0, there = 0, weighted = 0, shares = 0;
 
     for (int64_t i = 0; i < a->groups; i++) {
         there += a->rows[i];
+        shares += weight[i] > 0;
         high[i] = wni_min(a->rows[i], cap);
         low[i] = wni_min(floor, a->rows[i]);
         weighted += weight[i] > 0 ? a->rows[i] : low[i];
         least += low[i];
         most += weight[i] > 0 ? wni_max(high[i], low[i]) : low[i];
     }
+    if (a->size > 0 && there == 0)
+        return wni_fail(ctx, WN_E_DATA,
+                        "%s: no row is there to choose from: all are in no group, or ruled out",
+                        a->what);
     if (a->size > there)
         return wni_fail(ctx, WN_E_DATA,
                         "%s: size is %lld but %lld rows are there to choose from: lower --size",
@@ -197,6 +202,11 @@ static wn_status bounds_of(wn_ctx *ctx, const wni_allocation *a, const int64_t *
                         "%s: %lld rows for each group make %lld, but size is %lld: lower --floor "
                         "or raise --size",
                         a->what, (long long)floor, (long long)least, (long long)a->size);
+    if (a->size > weighted && shares == 0)
+        return wni_fail(ctx, WN_E_DATA,
+                        "%s: every group has the share 0, so nothing says how to share %lld rows: "
+                        "allocate them in another way",
+                        a->what, (long long)a->size);
     if (a->size > weighted)
         return wni_fail(ctx, WN_E_DATA,
                         "%s: size is %lld but the groups that have a share hold %lld rows: lower "

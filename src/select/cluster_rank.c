@@ -68,6 +68,7 @@ static wn_status cluster_rank_run(wn_ctx *ctx, const wn_select_input *in, const 
     *out = NULL;
     WNI_TRY(wni_params_complete(ctx, &wni_method_select_cluster_rank, params, &p));
     WNI_TRY(check(ctx, in, &p, &k));
+    wni_recipe_k_unused(ctx, "cluster_rank", in->tree, p.k);
     if (!in->tree) WNI_TRY(wni_recipe_kmeans(ctx, in->pool, k, p.seed, &made));
     fine = (made ? made : in->tree)->level[0];
     pick.groups = (wni_grouping){n, fine->k, fine->labels};

@@ -122,6 +122,7 @@ static wn_status density_prune_run(wn_ctx *ctx, const wn_select_input *in, const
     *out = NULL;
     WNI_TRY(wni_params_complete(ctx, &wni_method_select_density_prune, params, &p));
     WNI_TRY(check(ctx, in, &p, &k));
+    wni_recipe_k_unused(ctx, "density_prune", in->tree, p.k);
     WNI_TRY(wn_pool_with_metric(ctx, in->pool, WN_COSINE, &pool));
     WNI_TRY(wn_pool_check(ctx, pool, 1, NULL));
     if (!tree) {

@@ -166,6 +166,14 @@ static int64_t groups_there(const int64_t *count, int32_t k, int64_t *list)
     return there;
 }
 
+static wn_status too_far(wn_ctx *ctx, int64_t group)
+{
+    return wni_fail(ctx, WN_E_DATA,
+                    "complexity of the groups: rows or the mean of group %lld are so far from "
+                    "others that the distance is not finite in float32: scale the values down",
+                    (long long)group);
+}
+
 wn_status wni_group_complexity(wn_ctx *ctx, const wn_pool *pool, const wni_grouping *g,
                                const float *centers, const int64_t *count, int64_t near,
                                double *complexity)
@@ -192,13 +200,22 @@ wn_status wni_group_complexity(wn_ctx *ctx, const wn_pool *pool, const wni_group
         double sum = 0;
         const float *a = centers + list[i] * d;
         for (int64_t t = 0; t < near; t++) {
-            const float *b = centers + list[at[i * near + t]] * d;
+            const float *b;
             double l2sq = 0;
+            if (at[i * near + t] < 0) { /* scores that are no numbers */
+                st = too_far(ctx, list[i]);
+                goto done;
+            }
+            b = centers + list[at[i * near + t]] * d;
             for (int64_t j = 0; j < d; j++)
                 l2sq += ((double)a[j] - (double)b[j]) * ((double)a[j] - (double)b[j]);
             sum += cosine ? l2sq / 2 : sqrt(l2sq); /* of unit vectors 1 - cosine */
         }
         complexity[list[i]] *= sum / (double)near;
+        if (!isfinite(complexity[list[i]])) {
+            st = too_far(ctx, list[i]);
+            goto done;
+        }
     }
 done:
     wn_pool_free(middle);

@@ -280,8 +280,8 @@ static wn_status pick_on_graph(wn_ctx *ctx, const wni_picking *p, uint8_t *rule)
         rule[rows[i]] = WN_WHY_KEPT;
     for (int64_t i = 0; i < g->n; i++) {
         int64_t similarity, partner;
-        if (!wni_open(rule[i])) continue;
         if (i % 4096 == 0) WNI_TRY(wni_poll(ctx));
+        if (!wni_open(rule[i])) continue;
         partner = wni_simgraph_partner(&sims, g->of, p->across, rule, i, &similarity);
         rule[i] = partner < 0 ? WN_WHY_QUOTA : WN_WHY_COVERED;
         if (!p->cover || partner < 0) continue;

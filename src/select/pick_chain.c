@@ -180,8 +180,10 @@ static wn_status run_chain(wn_ctx *ctx, chains *a, int32_t group, int worker)
     WNI_NEW(ctx, lack, a->d);
     WNI_NEW(ctx, c.bests, ranges);
     WNI_TRY(hold_rows(ctx, &c, worker));
-    for (int64_t i = 0; i < c.size; i++)
+    for (int64_t i = 0; i < c.size; i++) {
         a->near[c.first + i] = INFINITY;
+        if (a->by) a->by[c.first + i] = -1; /* stays where every distance overflows */
+    }
     if (a->p->how == WN_PICK_HERDING)
         for (int64_t j = 0; j < a->d; j++) {
             lack[j] = a->p->centers[group * a->d + j];

@@ -170,6 +170,7 @@ static wn_status prototypes_run(wn_ctx *ctx, const wn_select_input *in, const vo
     s.n_left = s.n;
     WNI_TRY(wni_params_complete(ctx, &wni_method_select_prototypes, params, &p));
     WNI_TRY(check(ctx, in, &p, &k));
+    wni_recipe_k_unused(ctx, "prototypes", in->tree, p.k);
     if (p.dedup) WNI_TRY(drop_duplicates(ctx, &s));
     WNI_NEW(ctx, s.cluster, s.n);
     WNI_NEW(ctx, s.scores, s.n);

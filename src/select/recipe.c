@@ -34,6 +34,14 @@ wn_status wni_recipe_k(wn_ctx *ctx, const char *method, int64_t k, int64_t n, in
     return WN_OK;
 }
 
+void wni_recipe_k_unused(wn_ctx *ctx, const char *method, const wn_tree *tree, int64_t k)
+{
+    if (tree && k)
+        wni_log(ctx, WN_LOG_WARN,
+                "select %s: the clusters are those of the tree; k = %lld is not read", method,
+                (long long)k);
+}
+
 /* ---- k-means ----------------------------------------------------------------------------------- */
 
 static const wn_method *kmeans(int64_t k, uint64_t seed, wn_kmeans_params *p)

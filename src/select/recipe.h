@@ -16,6 +16,9 @@ wn_status wni_recipe_size(wn_ctx *ctx, const char *method, int64_t size, int64_t
 wn_status wni_recipe_k(wn_ctx *ctx, const char *method, int64_t k, int64_t n, int64_t per,
                        int64_t *out);
 
+/* Warns of a k that has no use because the tree is given. */
+void wni_recipe_k_unused(wn_ctx *ctx, const char *method, const wn_tree *tree, int64_t k);
+
 /* cluster kmeans of the pool under its metric, the other parameters at their defaults. *out is given. */
 wn_status wni_recipe_kmeans(wn_ctx *ctx, const wn_pool *pool, int64_t k, uint64_t seed,
                             wn_tree **out);

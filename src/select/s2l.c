@@ -40,10 +40,13 @@ done:
 
 static wn_status check(wn_ctx *ctx, const wn_select_input *in, const wn_select_s2l_params *p)
 {
-    int64_t n = wn_pool_rows(in->losses), k;
+    int64_t n = wn_pool_rows(in->losses);
     wn_status st = wni_recipe_size(ctx, "s2l", p->size, n);
 
-    return st == WN_OK ? wni_recipe_k(ctx, "s2l", p->k, n, 1, &k) : st;
+    if (st != WN_OK || p->k <= n) return st;
+    return wni_fail(ctx, WN_E_DATA,
+                    "select s2l: k is %lld but there are %lld rows: give a lower --k",
+                    (long long)p->k, (long long)n);
 }
 
 static wn_status s2l_run(wn_ctx *ctx, const wn_select_input *in, const void *params,

@@ -237,6 +237,8 @@ static int64_t rows_so_far(const opened *o)
     if (o->losses) return wn_pool_rows(o->losses);
     if (o->graph) return o->graph->n;
     if (o->groups) return o->groups->n;
+    if (o->labels) return o->labels->n;
+    if (o->scorers) return wn_pool_rows(o->scorers);
     return -1;
 }
 
@@ -299,6 +301,7 @@ static wn_status family_run(wni_run *run)
     WNI_TRY(ops->run(run->ctx, &o.in, run->params, &selection));
     WNI_TRY(write_files(run, selection));
     WNI_TRY(record(run, selection));
+    if (selection->size == 0) WNI_TRY(wni_record_warn(run, "no row was selected"));
 done:
     wn_selection_free(selection);
     close_inputs(run->ctx, &o);

@@ -112,6 +112,11 @@ static wn_status check_needs(wn_ctx *ctx, const wn_select_input *in,
         return wni_fail(ctx, WN_E_USAGE,
                         "select stratified: found size %lld and fraction %g, expected one of them",
                         (long long)p->size, p->fraction);
+    if (p->allocate == WN_SHARE_QUOTA && p->size == 0 && p->fraction == 0 &&
+        (p->floor > 0 || p->cap > 0))
+        return wni_fail(ctx, WN_E_USAGE,
+                        "select stratified: quotas say how many rows each group gives, so floor "
+                        "and cap have no use: leave them out, or give --size");
     if (p->size == 0 && p->fraction == 0 && p->allocate != WN_SHARE_QUOTA &&
         p->pick != WN_PICK_BAND && p->pick != WN_PICK_THRESHOLD)
         return wni_fail(ctx, WN_E_USAGE,
@@ -338,6 +343,11 @@ static wn_status stratified_estimate(wn_ctx *ctx, const wn_select_input *in, con
     edges = in->graph ? in->graph->edges : 0;
     m = in->target ? wn_pool_rows(in->target) : 0;
     size = size_asked(in, &p);
+    if (size > n && p.size == 0)
+        return wni_fail(ctx, WN_E_DATA,
+                        "select stratified: the quotas add up to %lld but %lld rows are there to "
+                        "choose from",
+                        (long long)size, (long long)n);
     if (size > n)
         return wni_fail(ctx, WN_E_DATA,
                         "select stratified: size is %lld but %lld rows are there to choose from: "

@@ -303,6 +303,11 @@ static void what_is_missing(void **state)
     x.quota[2] = 200;
     p.size = 0;
     refused(ctx, &in, &p, WN_E_DATA, "the quota of group 2 is 200, expected 0 to");
+    p.floor = 2;
+    refused(ctx, &in, &p, WN_E_USAGE, "so floor and cap have no use");
+    p.floor = 0;
+    x.quota[2] = 1000;
+    refused(ctx, &in, &p, WN_E_DATA, "add up to 1027 but 300 rows are there");
     in.pool = NULL;
     in.scores = x.scores;
     in.n = N;
@@ -326,6 +331,49 @@ static void what_is_missing(void **state)
     p.band_low = 0.8;
     refused(ctx, &in, &p, WN_E_USAGE, "band_low is 0.8, above band_high 0.75");
     drop(&x);
+    assert_int_equal(wn_ctx_live_bytes(ctx), 0);
+    wn_ctx_free(ctx);
+}
+
+/* Rows in no group, groups that are all one point, values whose squares overflow. */
+static void hopeless(void **state)
+{
+    enum { ROWS = 40 };
+    static float v[ROWS * D];
+    wn_ctx *ctx = ts_ctx(1, -1);
+    wn_select_stratified_params p = params(5, 0, 0);
+    wn_select_input in = {.struct_size = sizeof in};
+    int64_t class[ROWS];
+    wn_labels *none, *two;
+    wn_selection *s;
+    wn_pool *pool;
+
+    (void)state;
+    for (int i = 0; i < ROWS; i++)
+        class[i] = -1;
+    ts_ok(ctx, wn_labels_from_ints(ctx, class, ROWS, &none));
+    for (int i = 0; i < ROWS; i++)
+        class[i] = i % 2;
+    ts_ok(ctx, wn_labels_from_ints(ctx, class, ROWS, &two));
+    ts_ok(ctx, wn_pool_wrap(ctx, v, ROWS, D, WN_F32, WN_L2, &pool));
+    in.pool = pool;
+    in.groups = none;
+    refused(ctx, &in, &p, WN_E_DATA, "no row is there to choose from: all are in no group");
+    in.groups = two;
+    p.allocate = WN_SHARE_COMPLEXITY;
+    refused(ctx, &in, &p, WN_E_DATA, "every group has the share 0");
+    for (int i = 0; i < ROWS * D; i++)
+        v[i] = (i / D % 2 ? 1e25f : -1e25f) * (float)(i % 7 + 1);
+    refused(ctx, &in, &p, WN_E_DATA, "so far from others that the distance is not finite");
+    p = params(5, 0, WN_PICK_K_CENTER);
+    ts_ok(ctx, wn_select_stratified(ctx, &in, &p, &s));
+    for (int i = 0; i < ROWS; i++) /* only a copy is at a distance that is finite */
+        if (s->why[i].partner != -1)
+            assert_memory_equal(v + i * D, v + s->why[i].partner * D, D * sizeof *v);
+    wn_selection_free(s);
+    wn_pool_free(pool);
+    wn_labels_free(none);
+    wn_labels_free(two);
     assert_int_equal(wn_ctx_live_bytes(ctx), 0);
     wn_ctx_free(ctx);
 }
@@ -398,6 +446,7 @@ int main(void)
                                        cmocka_unit_test(by_hand),
                                        cmocka_unit_test(heaps),
                                        cmocka_unit_test(what_is_missing),
+                                       cmocka_unit_test(hopeless),
                                        cmocka_unit_test(every_allocation_may_fail),
                                        cmocka_unit_test(estimates_hold)};
 
