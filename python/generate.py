@@ -2,7 +2,7 @@
 """Writes the classes and functions of the package from the registry.   generate.py METHODS.json FOLDER
 
 METHODS.json is what `winnow methods --json` prints. FOLDER gets _generated.py and __init__.pyi: a class for
-each clustering, a namespace for each family with a function for each method. A method added in C appears
+each clustering and each model, a namespace for each family with a function for each method. A method added in C appears
 here without an edit.
 """
 import json
@@ -21,9 +21,9 @@ SHARED = [
 TYPES = {"i32": "int", "i64": "int", "u64": "int", "f64": "float", "bool": "bool", "choice": "str",
          "text": "str", "list": "Sequence[int] | int | None"}
 KINDS = {"pool": "Vectors", "text": "Paths", "files": "Paths", "matrix": "Vectors", "tree": "Artefact",
-         "graph": "Artefact", "scores": "Column", "labels": "Column", "rows": "Column", "ints": "Column"}
+         "graph": "Artefact", "model": "Artefact", "scores": "Column", "labels": "Column", "rows": "Column", "ints": "Column"}
 # How the field writes the names of these methods; others are capitalised.
-CLASSES = {"kmeans": "KMeans", "hkmeans": "HKMeans"}
+CLASSES = {"kmeans": "KMeans", "hkmeans": "HKMeans", "logistic": "LogisticRegression"}
 
 
 def class_name(name):
@@ -170,9 +170,14 @@ def sampler(method):
         f'            _DEFAULTS["batch {method["name"]}"], threads, memory)', ""])
 
 
-def is_estimator(method):
-    return method["family"] == "cluster" and not [
-        i for i in method["inputs"] if i["name"] != "pool" and i["need"] == "required"]
+# Families whose methods are estimators too, when they need nothing but these inputs.
+ESTIMATORS = {"cluster": ("ClusterEstimator", {"pool"}), "learn": ("ClassifierEstimator", {"pool", "labels"})}
+
+
+def base_of(method):
+    """The base class of a method that is an estimator, or None."""
+    base, needs = ESTIMATORS.get(method["family"], (None, None))
+    return base if needs == {i["name"] for i in method["inputs"] if i["need"] == "required"} else None
 
 
 def estimator(method):
@@ -182,8 +187,8 @@ def estimator(method):
               if i["name"] not in ("pool", "weights")}
     first, *rest = names
     return "\n".join([
-        f"class {class_name(method['name'])}(ClusterEstimator):", docstring(method, 4, False), "",
-        f'    _method = "{method["name"]}"', f'    _defaults = _DEFAULTS["cluster {method["name"]}"]',
+        f"class {class_name(method['name'])}({base_of(method)}):", docstring(method, 4, False), "",
+        f'    _method = "{method["name"]}"', f'    _defaults = _DEFAULTS["{method["family"]} {method["name"]}"]',
         f"    _inputs = {inputs!r}", *metric, "",
         "    def __init__(", arguments(["self", first, "*", *rest], 12) + "):",
         *[f"        self.{n.split('=')[0]} = {n.split('=')[0]}" for n in names], "", ""])
@@ -202,7 +207,7 @@ def namespace(family, methods):
 
 def module(told):
     out = ['"""Written by generate.py from the registry of this build; do not edit."""',
-           "from ._estimator import ClusterEstimator", "from ._family import Family",
+           "from ._estimator import ClassifierEstimator, ClusterEstimator", "from ._family import Family",
            "from ._run import run",
            "from ._sampler import Sampler", "",
            "# What is left at its default is not told to the library: some flags are about other things too.",
@@ -212,7 +217,7 @@ def module(told):
     out += ["}", "", ""]
     names = []
     for m in told["methods"]:
-        if is_estimator(m):
+        if base_of(m):
             out.append(estimator(m))
             names.append(class_name(m["name"]))
     for f in told["families"]:
@@ -252,10 +257,10 @@ def typed(method, arguments_list):
 def stubs(told, head):
     out = [head]
     for m in told["methods"]:
-        if is_estimator(m):
+        if base_of(m):
             names = [f"{p['name']}={default(p)}" for p in m["params"]] + shared_arguments(m, False)
             first, *rest = names
-            out.append(f"class {class_name(m['name'])}(ClusterEstimator):\n"
+            out.append(f"class {class_name(m['name'])}({base_of(m)}):\n"
                        f"    def __init__(self, {typed(m, [first, '*', *rest])}) -> None: ...\n")
     for f in told["families"]:
         methods = [m for m in told["methods"] if m["family"] == f["name"]]

@@ -6,7 +6,7 @@
     out = wn.curate("emb_*.npy", size=10_000)
 """
 from . import _lib
-from ._estimator import ClusterEstimator
+from ._estimator import ClassifierEstimator, ClusterEstimator
 from ._lib import (DataError, InputTypeError, InternalError, MissingFileError, OutOfMemory, SystemFailure,
                    UsageError, WinnowError)
 from ._generated import *  # noqa: F401,F403
@@ -16,6 +16,6 @@ from ._sampler import Sampler
 
 __version__ = _lib.version().decode()
 
-__all__ = [*_generated_names, "ClusterEstimator", "DataError", "InputTypeError", "InternalError",
+__all__ = [*_generated_names, "ClassifierEstimator", "ClusterEstimator", "DataError", "InputTypeError", "InternalError",
            "MissingFileError", "OutOfMemory", "Result", "Sampler", "SystemFailure", "UsageError", "WinnowError",
            "WinnowWarning"]

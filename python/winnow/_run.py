@@ -92,6 +92,10 @@ def artefact(value):
     return result if isinstance(result, Result) else None
 
 
+# Which family makes what is no array.
+_MAKERS = {"tree": "cluster", "graph": "graph", "model": "learn"}
+
+
 class _Job:
     """A job of the library with what must outlive it."""
 
@@ -121,9 +125,9 @@ class _Job:
             pool = _inputs.Pool(self.ctx, value, metric if kind.startswith("pool") else "l2", name)
             self.pools.append(pool)
             self.ctx.check(_lib.job_input_pool(self.ptr, name.encode(), pool.ptr))
-        elif kind in ("tree", "graph"):
+        elif kind in _MAKERS:
             raise _lib.InputTypeError(f"{name}: found {type(value).__name__}, expected a path, a fitted "
-                                      f"estimator or the result of wn.{kind.replace('tree', 'cluster')}")
+                                      f"estimator or the result of wn.{_MAKERS[kind]}")
         elif kind in ("text", "files"):
             raise _lib.InputTypeError(f"{name}: found {type(value).__name__}, expected a path")
         else:

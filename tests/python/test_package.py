@@ -31,7 +31,7 @@ def test_types_match_the_code():
     with open(os.path.join(HERE, "__init__.pyi"), encoding="utf-8") as f:
         stub = ast.parse(f.read())
     classes = {n.name: n for n in stub.body if isinstance(n, ast.ClassDef)}
-    for name in ("KMeans", "HKMeans"):
+    for name in ("KMeans", "HKMeans", "LogisticRegression"):
         init = next(f for f in classes[name].body if f.name == "__init__")
         told = [a.arg for a in init.args.args + init.args.kwonlyargs]
         assert told == list(inspect.signature(getattr(wn, name).__init__).parameters)
