@@ -70,7 +70,7 @@ typedef struct wn_learn_input {
     const wn_labels *labels; /* (n); rows without a class are left out */
     const int64_t *rows;     /* (n_rows) ascending rows to fit, repeats allowed; NULL = all */
     int64_t n_rows;
-    const float *weights; /* (n) >= 0, finite, or NULL = all one; only their ratios matter */
+    const float *weights; /* (n) >= 0, finite, or NULL = all one; 2 counts as two rows */
 } wn_learn_input;
 
 typedef struct wn_learn_ops {

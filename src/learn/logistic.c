@@ -22,6 +22,7 @@ typedef struct fitting {
     int32_t *class_of; /* (k) the reverse */
     double *x;         /* (k, d) weights, then (k) intercepts, of the standardised rows */
     double l2;         /* the penalty of those */
+    double total;      /* of the weights as given: how many rows they stand for */
 } fitting;
 
 /* ---- rows and weights ------------------------------------------------------------------------------ */
@@ -81,6 +82,7 @@ static wn_status make_weights(wn_ctx *ctx, fitting *g)
     wn_status st = WN_OK;
 
     f->most_weight = 1;
+    g->total = (double)f->m;
     if (!in->weights && !g->p->balance) return WN_OK;
     WNI_NEW(ctx, f->weight, f->m);
     WNI_NEW0(ctx, of_class, f->k);
@@ -95,6 +97,7 @@ static wn_status make_weights(wn_ctx *ctx, fitting *g)
         if (g->p->balance) f->weight[i] /= of_class[f->y[i]];
         sum += f->weight[i];
     }
+    if (!g->p->balance) g->total = sum;
     f->most_weight = 0;
     for (int64_t i = 0; i < f->m; i++) {
         f->weight[i] *= (double)f->m / sum;
@@ -133,7 +136,7 @@ static wn_status objective(wn_ctx *ctx, void *self, const double *x, double *val
 {
     fitting *g = self;
     int64_t size = g->fit.k * g->fit.d;
-    double l2 = g->l2 / (double)g->fit.m, hits, square = 0;
+    double l2 = g->l2 / g->total, hits, square = 0;
     wn_status st;
 
     WNI_TRY(wni_fit_pass(ctx, &g->fit, x, x + size, value, &hits, grad, grad + size));
