@@ -322,6 +322,41 @@ WN_PARAM_STRUCT(wn_select_dataset_quant_params, WN_SELECT_DATASET_QUANT_PARAMS);
 WN_API wn_status wn_select_dataset_quant(wn_ctx *ctx, const wn_select_input *in,
                                          const wn_select_dataset_quant_params *params,
                                          wn_selection **out);
+#define WN_SELECT_MIXTURE_PROJEKTOR_PARAMS(P)                                                      \
+    P(i64, size, 10000, 1, WN_ROWS_MAX, "rows to select")                                          \
+    P(i64, per_source, 100, 2, 10000, "rows drawn from each source to compare with the target")    \
+    P(i64, target_sample, 400, 2, 20000, "rows drawn from the target")                             \
+    P(f64, blur, 0.1, 0.001, 10, "weight of the entropy, as a share of the mean squared distance") \
+    P(i32, max_iter, 100, 1, 1000000, "steps of the weights at most")                              \
+    P(f64, tol, 1e-3, 0, 1,                                                                        \
+      "stop when no mixture can be nearer by more than this share of the mean squared distance")   \
+    P(i32, repeats, 3, 1, 1000, "fits on new samples, whose weights are averaged")                 \
+    P(u64, seed, 0, 0, 0, "seed of the samples and of the rows that are taken")
+WN_PARAM_STRUCT(wn_select_mixture_projektor_params, WN_SELECT_MIXTURE_PROJEKTOR_PARAMS);
+
+/* Rows of the sources (groups, or the clusters of a tree) in the proportions that bring their mixture nearest
+ * to the target by optimal transport: kang2023. WN_E_DATA: an empty target, fewer than two sources, size above
+ * the rows. */
+WN_API wn_status wn_select_mixture_projektor(wn_ctx *ctx, const wn_select_input *in,
+                                             const wn_select_mixture_projektor_params *params,
+                                             wn_selection **out);
+
+#define WN_SELECT_FILTER_NET_PARAMS(P)                                                        \
+    P(i64, size, 10000, 1, WN_ROWS_MAX, "rows to select")                                     \
+    P(f64, random_share, 0, 0, 1, "share of them drawn at random and weighted, see the page") \
+    P(i64, sample, 10000, 1, WN_ROWS_MAX,                                                     \
+      "rows at most of either side that the model is fitted to")                              \
+    P(i64, ratio, 5, 1, WN_ROWS_MAX,                                                          \
+      "rows of the pool at most for each trusted row that is fitted")                         \
+    P(f64, l2, 0.5, 0, 1e12, "penalty of the model, as of `learn logistic`")                  \
+    P(u64, seed, 0, 0, 0, "seed of the samples and of the random part")
+WN_PARAM_STRUCT(wn_select_filter_net_params, WN_SELECT_FILTER_NET_PARAMS);
+
+/* The best rows by the log-odds of a head trained on trusted rows of the pool, or on a target, against rows of
+ * the pool: fang2024. WN_E_DATA: no trusted rows, size above the rows. */
+WN_API wn_status wn_select_filter_net(wn_ctx *ctx, const wn_select_input *in,
+                                      const wn_select_filter_net_params *params,
+                                      wn_selection **out);
 
 #ifdef __cplusplus
 }

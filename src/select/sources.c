@@ -127,8 +127,7 @@ wn_status wni_source_head_cost(wn_ctx *ctx, const wni_sources *s, const wn_pool 
     wn_learn_input in = {.struct_size = sizeof in, .pool = pool, .labels = s->groups};
 
     if (!in.labels) in.labels = &stand_in;
-    return ((const wn_learn_ops *)wn_method_find("learn", "logistic")->ops)
-        ->estimate(ctx, &in, NULL, out);
+    return wn_learn_logistic_estimate(ctx, &in, NULL, out);
 }
 
 /* ---- drawing -------------------------------------------------------------------------------------- */
