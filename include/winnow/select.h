@@ -151,7 +151,7 @@ typedef enum wn_cover_objective {
 
 #define WN_SELECT_SUBMODULAR_DYNAMIC_PARAMS(P)                                                   \
     P(i64, size, 100, 1, 10000000, "representatives; fewer when fewer rows are there")           \
-    P(choice, objective, WN_COVER_FACILITY, "facility_location|coverage", 0,                     \
+    P(choice, objective, WN_COVER_FACILITY, "facility-location|coverage", 0,                     \
       "what a witness counts: its similarity to the nearest representative, or 1 when one is "   \
       "similar enough")                                                                          \
     P(f64, min_similarity, 0.5, 0, 1, "what is similar enough for coverage")                     \
