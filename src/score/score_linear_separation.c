@@ -120,6 +120,18 @@ static wn_status take_inside(wn_ctx *ctx, void *self, const int64_t *rows, int64
     return WN_OK;
 }
 
+/* Whether every model sees rows of both kinds: those of one fold may not be all of a kind. */
+static bool kinds_everywhere(const wni_folds *f, const int64_t *kind, int64_t small, int64_t large)
+{
+    for (int32_t fold = 0; fold < f->folds; fold++) {
+        int64_t in_fold[2] = {0, 0};
+        for (int64_t i = f->begin[fold]; i < f->begin[fold + 1]; i++)
+            if (kind[f->rows[i]] >= 0) in_fold[kind[f->rows[i]]]++;
+        if (in_fold[1] == small || in_fold[0] == large) return false;
+    }
+    return true;
+}
+
 /* Learns rows of small loss from the others and says of each row on which side it lies; without enough of
  * both kinds every row lies inside. */
 static wn_status separate(wn_ctx *ctx, separation *s)
@@ -135,7 +147,7 @@ static wn_status separate(wn_ctx *ctx, separation *s)
         large += easy[i] == 0;
     }
     st = WN_OK;
-    if (small < least || large < least) {
+    if (small < least || large < least || !kinds_everywhere(&s->folds, easy, small, large)) {
         for (int64_t i = 0; i < s->n; i++)
             s->inside[i] = 1;
         goto done;

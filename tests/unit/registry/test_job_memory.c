@@ -142,7 +142,7 @@ static void a_failed_run_leaves_the_folder(void **state)
 static void wrong_uses_are_refused(void **state)
 {
     wn_ctx *ctx = ts_ctx(1, -1);
-    wn_folder *folder;
+    wn_folder *folder, *lying;
     wn_pool *pool;
     wn_job *job;
     int64_t shape = 1;
@@ -166,6 +166,17 @@ static void wrong_uses_are_refused(void **state)
     assert_int_equal(wn_job_run(job), WN_E_DATA); /* no clustering in there */
     assert_non_null(strstr(wn_ctx_error(ctx), "labels.npy"));
     wn_job_free(job);
+
+    ts_ok(ctx, wn_folder_new(ctx, &lying)); /* four bytes an element, given as eight */
+    ts_ok(ctx, wn_folder_add(lying, "labels.npy", "<i8", 4, 1, &shape, &one));
+    ts_ok(ctx, wn_job_new(ctx, "select", "stratified", &job));
+    ts_ok(ctx, wn_job_set(job, "size", "1"));
+    ts_ok(ctx, wn_job_input_folder(job, "groups", lying));
+    ts_ok(ctx, wn_job_output_folder(job, folder));
+    assert_int_equal(wn_job_run(job), WN_E_USAGE);
+    assert_non_null(strstr(wn_ctx_error(ctx), "an array of 4 bytes was given as <i8, which has 8"));
+    wn_job_free(job);
+    wn_folder_free(lying);
 
     ts_ok(ctx, wn_job_new(ctx, "vectorize", NULL, &job));
     ts_ok(ctx, wn_job_input_pool(job, "pool", pool));

@@ -125,6 +125,50 @@ static void planted_noise_is_told_apart(void **state)
     free_world(&w);
 }
 
+/* Two folds and four rows of large loss: for some seeds one model would see none of them. */
+static void a_kind_in_one_fold(void **state)
+{
+    enum { ROWS = 24 };
+    float x[ROWS], loss[ROWS];
+    int64_t y[ROWS];
+    wn_ctx *ctx = ts_ctx(1, -1);
+    wn_score_linear_separation_params p;
+    wn_score_input in = {.struct_size = sizeof in};
+    wn_labels *labels;
+    wn_pool *pool, *losses;
+    int inside = 0;
+
+    (void)state;
+    for (int i = 0; i < ROWS; i++) {
+        y[i] = i % 2;
+        x[i] = (float)i;
+        loss[i] = i % 6 == 5 ? 5.0f + 0.01f * (float)i : 0.01f * (float)i;
+    }
+    ts_ok(ctx, wn_labels_from_ints(ctx, y, ROWS, &labels));
+    ts_ok(ctx, wn_pool_wrap(ctx, x, ROWS, 1, WN_F32, WN_L2, &pool));
+    ts_ok(ctx, wn_pool_wrap(ctx, loss, ROWS, 1, WN_F32, WN_L2, &losses));
+    in.pool = pool;
+    in.labels = labels;
+    in.losses = losses;
+    wn_params_init(wn_method_find("score", "linear_separation"), &p);
+    p.folds = 2;
+    for (p.seed = 0; p.seed < 40; p.seed++) {
+        int all = 1;
+        wn_scores *s;
+        ts_ok(ctx, wn_score_linear_separation(ctx, &in, &p, &s));
+        for (int i = 0; i < ROWS; i++) /* without a separator the scores are those of the losses */
+            all &= fabsf(s->v[i] - (loss[23] - loss[i]) / (loss[23] - loss[0])) < 1e-6f;
+        inside += all;
+        wn_scores_free(s);
+    }
+    assert_in_range(inside, 1, 40);
+    wn_pool_free(pool);
+    wn_pool_free(losses);
+    wn_labels_free(labels);
+    assert_int_equal(wn_ctx_live_bytes(ctx), 0);
+    wn_ctx_free(ctx);
+}
+
 static void refused(wn_ctx *ctx, const wn_score_input *in, wn_status status, const char *text)
 {
     wn_scores *s;
@@ -166,6 +210,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(the_mixture_finds_its_parts),
                                        cmocka_unit_test(planted_noise_is_told_apart),
+                                       cmocka_unit_test(a_kind_in_one_fold),
                                        cmocka_unit_test(bad_input)};
 
     return cmocka_run_group_tests_name("score linear_separation", tests, NULL, NULL);
