@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Benchmarks beside the peers.   run.sh [BUILD] [kmeans|memory|select...]
+# Benchmarks beside the peers.   run.sh [BUILD] [kmeans|memory|select|sampler...]
 # UPDATE=1 writes docs/benchmarks.md. ROUNDS=3, ROWS, DIM, K change the size.
 set -u
 cd "$(dirname "$0")/.."
@@ -22,14 +22,14 @@ fi
 rc=0
 for what in "$@"; do
     case $what in
-    kmeans | memory) "$venv/bin/python" "bench/bench_$what.py" "$build" || rc=1 ;;
+    kmeans | memory | sampler) "$venv/bin/python" "bench/bench_$what.py" "$build" || rc=1 ;;
     select)
         "$venv/bin/python" -c 'import apricot, scipy' 2>/dev/null ||
             "$venv/bin/pip" install -q apricot-select scipy ||
             echo "bench: apricot-select cannot be installed here: ours alone" >&2
         "$venv/bin/python" bench/bench_select.py "$build" || rc=1
         ;;
-    *) echo "bench: no benchmark '$what': kmeans, memory or select" >&2; rc=2 ;;
+    *) echo "bench: no benchmark '$what': kmeans, memory, select or sampler" >&2; rc=2 ;;
     esac
 done
 exit $rc

@@ -65,6 +65,7 @@ WN_API wn_status wn_sampler_new(wn_ctx *ctx, const wn_method *method, const wn_b
                                 const void *params, wn_sampler **out);
 WN_API void wn_sampler_free(wn_sampler *sampler); /* NULL ok */
 
+/* The method it was made of, and rows of a batch. */
 WN_API const wn_method *wn_sampler_method(const wn_sampler *sampler);
 WN_API int64_t wn_sampler_batch_size(const wn_sampler *sampler);
 
@@ -78,17 +79,16 @@ WN_API int64_t wn_sampler_batches(const wn_sampler *sampler, int64_t epoch);
 WN_API wn_status wn_sampler_batch(const wn_sampler *sampler, int64_t epoch, int64_t b,
                                   int64_t *rows, int64_t *count);
 
-/* The batch where the sampler stands, which then moves on; *count = -1 at the end of an epoch, which moves to
- * the start of the next. */
+/* The batch where the sampler stands, into rows (batch_size); then it moves on. *count = -1 at the end of an
+ * epoch, which moves to the start of the next. */
 WN_API wn_status wn_sampler_next(wn_sampler *sampler, int64_t *rows, int64_t *count);
 
 /* Where it stands: the batch that wn_sampler_next gives. Any epoch >= 0, b 0..its batches. */
 WN_API void wn_sampler_tell(const wn_sampler *sampler, int64_t *epoch, int64_t *b);
 WN_API wn_status wn_sampler_seek(wn_sampler *sampler, int64_t epoch, int64_t b);
 
-/* Where it stands and what it draws from, as one line of text, at most `bytes` with the zero; returns the
- * length, which is below WN_SAMPLER_STATE_MAX. */
-#define WN_SAMPLER_STATE_MAX 2048
+#define WN_SAMPLER_STATE_MAX 2048 /* bytes of any state, its zero included */
+/* Where it stands and what it draws from, as one line of text into buf (bytes); returns its length. */
 WN_API int wn_sampler_save(const wn_sampler *sampler, char *buf, size_t bytes);
 /* Goes on where `text` was saved. WN_E_DATA when it was saved by a sampler of another method, other
  * parameters (the rank may differ) or other inputs. */
@@ -102,6 +102,38 @@ WN_API wn_status wn_sampler_feedback(wn_sampler *sampler, const int64_t *rows, c
 
 #define WN_BATCH_UNIFORM_PARAMS(P) WN_BATCH_PARAMS(P)
 WN_PARAM_STRUCT(wn_batch_uniform_params, WN_BATCH_UNIFORM_PARAMS);
+
+#define WN_BATCH_WEIGHTED_PARAMS(P) \
+    WN_BATCH_PARAMS(P)              \
+    P(i64, draws, 0, 0, WN_ROWS_MAX, "rows drawn in an epoch; 0 = as many as there are")
+WN_PARAM_STRUCT(wn_batch_weighted_params, WN_BATCH_WEIGHTED_PARAMS);
+
+#define WN_BATCH_BALANCED_PARAMS(P) \
+    WN_BATCH_PARAMS(P)              \
+    P(i64, draws, 0, 0, WN_ROWS_MAX, "rows drawn in an epoch; 0 = as many as are in groups")
+WN_PARAM_STRUCT(wn_batch_balanced_params, WN_BATCH_BALANCED_PARAMS);
+
+#define WN_BATCH_TOPIC_AWARE_PARAMS(P) \
+    WN_BATCH_PARAMS(P)                 \
+    P(i32, bins, 10, 1, 256, "ranges of margins that a query's pairs are drawn from equally often")
+WN_PARAM_STRUCT(wn_batch_topic_aware_params, WN_BATCH_TOPIC_AWARE_PARAMS);
+
+#define WN_BATCH_RANDOM_SUBSET_PARAMS(P)                                    \
+    WN_BATCH_PARAMS(P)                                                      \
+    P(f64, fraction, 0.1, 1e-12, 1, "part of the rows that an epoch draws") \
+    P(bool, disjoint, 1, 0, 1, "subsets in a row do not overlap until the rows are used up")
+WN_PARAM_STRUCT(wn_batch_random_subset_params, WN_BATCH_RANDOM_SUBSET_PARAMS);
+
+typedef enum wn_pacing { WN_PACING_LINEAR = 0, WN_PACING_ROOT } wn_pacing;
+
+#define WN_BATCH_CURRICULUM_PARAMS(P)                                                    \
+    WN_BATCH_PARAMS(P)                                                                   \
+    P(choice, easy, 0, "high|low", 0, "the end of the scores where the easy rows are")   \
+    P(f64, start, 0.2, 1e-12, 1, "part of the rows, the easiest, that epoch 0 draws")    \
+    P(i64, grow_epochs, 10, 0, WN_ROWS_MAX, "epoch from which on all rows are drawn")    \
+    P(choice, pacing, WN_PACING_LINEAR, "linear|root", 0, "how the part grows up to it") \
+    P(choice, order, 0, "random|sorted", 0, "order within an epoch; sorted = the easiest first")
+WN_PARAM_STRUCT(wn_batch_curriculum_params, WN_BATCH_CURRICULUM_PARAMS);
 
 #ifdef __cplusplus
 }

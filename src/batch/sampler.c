@@ -411,18 +411,31 @@ static wn_status other_state(const wn_sampler *s, const char *found, const char 
                     s->method->name);
 }
 
+/* " word=NUMBER" at *text, which moves past it. */
+static bool read_number(const char **text, const char *word, int64_t *value)
+{
+    size_t length = strlen(word);
+    char *end;
+
+    if (strncmp(*text, word, length) != 0 || (*text)[length] < '0' || (*text)[length] > '9')
+        return false;
+    *value = strtoll(*text + length, &end, 10);
+    *text = end;
+    return true;
+}
+
 wn_status wn_sampler_restore(wn_sampler *s, const char *text)
 {
     char head[WN_SAMPLER_STATE_MAX];
+    int64_t epoch, b;
+    const char *at = text;
     size_t length;
-    long long epoch, b;
-    int end = -1;
 
     state_head(s, head, sizeof head);
     length = strlen(head);
     if (strncmp(text, head, length) != 0 || text[length] != ' ') return other_state(s, text, head);
-    if (sscanf(text + length, " epoch=%lld batch=%lld%n", &epoch, &b, &end) != 2 ||
-        text[length + (size_t)end] != 0)
+    at += length;
+    if (!read_number(&at, " epoch=", &epoch) || !read_number(&at, " batch=", &b) || *at)
         return other_state(s, "", "");
     return wn_sampler_seek(s, epoch, b);
 }
