@@ -16,12 +16,21 @@ SHARED = [
     ("force", "bool", "replace an output that is there"),
     ("threads", "int | None", "None = the processors this process may use"),
     ("memory", "int | str | None", "budget: bytes, or '4G', '512MiB'; None = 3/4 of what is there"),
-    ("progress", "bool | Callable | None", "True = a bar by tqdm, when installed; or called as f(stage, done, total)"),
+    ("progress", "bool | Callable | None",
+     "True = a bar by tqdm, when installed; or called as f(stage, done, total)"),
 ]
 TYPES = {"i32": "int", "i64": "int", "u64": "int", "f64": "float", "bool": "bool", "choice": "str",
          "text": "str", "list": "Sequence[int] | int | None"}
 KINDS = {"pool": "Vectors", "text": "Paths", "files": "Paths", "matrix": "Vectors", "tree": "Artefact",
-         "graph": "Artefact", "model": "Artefact", "scores": "Column", "labels": "Column", "rows": "Column", "ints": "Column"}
+         "graph": "Artefact", "model": "Artefact", "scores": "Column", "labels": "Column", "rows": "Column",
+         "ints": "Column"}
+
+
+def kind_of(kind):
+    """The Python name of what an input takes; a kind that is not listed is a folder that some method made."""
+    return KINDS.get(kind.split("|")[0], "Artefact")
+
+
 # How the field writes the names of these methods; others are capitalised.
 CLASSES = {"kmeans": "KMeans", "hkmeans": "HKMeans", "logistic": "LogisticRegression"}
 
@@ -73,7 +82,7 @@ def inputs_text(method, indent):
     lines = []
     for i in method["inputs"]:
         name = positional(method)[1] if i["name"] == "pool" else python_name(i["name"])
-        lines.append(entry(name, f"{KINDS[i['kind'].split('|')[0]]}, {i['need']}", i["help"], indent))
+        lines.append(entry(name, f"{kind_of(i['kind'])}, {i['need']}", i["help"], indent))
     return lines
 
 
@@ -230,10 +239,10 @@ def module(told):
 # ---- stubs -------------------------------------------------------------------------------------------------
 
 def typed(method, arguments_list):
-    kinds = {python_name(i["name"]): KINDS[i["kind"].split("|")[0]] for i in method["inputs"]}
+    kinds = {python_name(i["name"]): kind_of(i["kind"]) for i in method["inputs"]}
     first = positional(method)
     if first:
-        kinds[first[1]] = KINDS[first[0]["kind"].split("|")[0]]
+        kinds[first[1]] = kind_of(first[0]["kind"])
         if method["family"] == "batch":
             kinds["X"] = "int | Sized"
     kinds.update({n: k for n, k, _ in SHARED})

@@ -213,5 +213,10 @@ class Folder:
             self.ptr = None
 
 
+def is_column(kind):
+    """Whether an input of this kind may be an array with one value per row."""
+    return kind in _COLUMN_FILES
+
+
 def column_file(kind):
     return _COLUMN_FILES[kind]

@@ -128,7 +128,7 @@ class _Job:
         elif kind in _MAKERS:
             raise _lib.InputTypeError(f"{name}: found {type(value).__name__}, expected a path, a fitted "
                                       f"estimator or the result of wn.{_MAKERS[kind]}")
-        elif kind in ("text", "files"):
+        elif not _inputs.is_column(kind):
             raise _lib.InputTypeError(f"{name}: found {type(value).__name__}, expected a path")
         else:
             folder = _inputs.Folder(self.ctx)
