@@ -18,8 +18,9 @@ extern const wn_method wni_method_select_dataset_quant;
 
 WN_PARAM_TABLE(wn_select_dataset_quant_params, WN_SELECT_DATASET_QUANT_PARAMS);
 
-#define READ_BYTES ((int64_t)1 << 18)
-#define PASSES     2000 /* over the pool, when step is 0 */
+#define READ_BYTES  ((int64_t)1 << 18)
+#define PRODUCT_MAX 1e37 /* of f32 */
+#define PASSES      2000 /* over the pool, when step is 0 */
 
 typedef struct quantizer {
     const wn_pool *pool;
@@ -75,6 +76,7 @@ done:
 
 static wn_status all_in_none(wn_ctx *ctx, quantizer *q)
 {
+    int64_t far = 0;
     wn_status st = WN_OK;
 
     for (int64_t i = 0; i < q->n; i++) {
@@ -89,10 +91,18 @@ static wn_status all_in_none(wn_ctx *ctx, quantizer *q)
         for (int64_t r = 0; r < m; r++) {
             const float *x = q->slots + r * q->ld;
             q->norm[i + r] = q->kernels->dot(x, x, q->ld);
+            if (!(q->norm[i + r] <= q->norm[far])) far = i + r;
             for (int64_t j = 0; j < q->d; j++)
                 q->sum[j] += (double)x[j];
         }
     }
+    /* No product of a row with a sum of rows may overflow. */
+    if (!((double)q->norm[far] * (double)q->n < PRODUCT_MAX))
+        st = wni_fail(ctx, WN_E_DATA,
+                      "select dataset_quant: row %lld lies so far from the mean of the pool that "
+                      "sums of squared distances overflow: scale the vectors down, or give "
+                      "--metric cosine",
+                      (long long)far);
 done:
     return st;
 }

@@ -176,6 +176,8 @@ static void bad_input(void **state)
     s = run(ctx, v, N, D, N, N, 5, 0);
     assert_int_equal(s->size, N);
     wn_selection_free(s);
+    v[4 * D] = 1e19f;
+    refused(ctx, pool, 5, 2, WN_E_DATA, "row 4 lies so far from the mean");
     wn_pool_free(pool);
     wn_pool_free(none);
     free(v);
