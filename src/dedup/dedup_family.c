@@ -218,7 +218,7 @@ done:
 /* Opens the text of the pool and, when it is given, of the reference, which has the same column. */
 static wn_status open_texts(wni_run *run, wn_dedup_input *in)
 {
-    const char *path = run->input(run, "against"), *id = run->option(run, "id");
+    const char *path = run->input(run, "against");
     char name[WN_TEXT_MAX] = "";
     wn_table_options options;
     wn_status st;
@@ -234,7 +234,6 @@ static wn_status open_texts(wni_run *run, wn_dedup_input *in)
                         path);
     wn_table_options_init(&options);
     if (*name) options.text = name;
-    options.id = id;
     WNI_TRY(wn_table_build(run->ctx, &path, 1, "", &options, &in->against_table));
     WNI_TRY(wni_text_column(run->ctx, in->against_table,
                             wn_table_column_name(in->table, in->column), &in->against_column));

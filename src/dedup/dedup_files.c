@@ -31,17 +31,18 @@ void wni_dedup_add_json(wni_str *line, const char *text, int64_t bytes)
     wni_str_add(line, text[length] ? "\xE2\x80\xA6\"" : "\"");
 }
 
-static int32_t id_of(const wn_table *table)
+/* The column of `table` (NULL = none) that the ids of `pool` are in; a reference need not have it. */
+static int32_t id_of(const wn_table *pool, const wn_table *table)
 {
-    const char *id = table ? wn_table_id_column(table) : NULL;
+    const char *id = pool ? wn_table_id_column(pool) : NULL;
 
-    return id ? wn_table_column_find(table, id) : -1;
+    return id && table ? wn_table_column_find(table, id) : -1;
 }
 
-wn_status wni_dedup_add_row(wni_str *line, const char *name, const char *id_name, int64_t row,
-                            wn_table *table)
+static wn_status add_row(wni_str *line, const char *name, const char *id_name, int64_t row,
+                         const wn_table *pool, wn_table *table)
 {
-    int32_t id = id_of(table);
+    int32_t id = id_of(pool, table);
     const char *text;
     wn_status st = WN_OK;
 
@@ -74,12 +75,17 @@ static wn_status add_index_row(wni_str *line, int64_t row, const wn_dedup_index 
     return st;
 }
 
-wn_status wni_dedup_add_partner(wni_str *line, int64_t partner, wn_table *table,
-                                wn_table *reference, const wn_dedup_index *index)
+wn_status wni_dedup_add_row(wni_str *line, int64_t row, wn_table *pool)
 {
-    if (partner >= 0) return wni_dedup_add_row(line, "partner", "partner_id", partner, table);
+    return add_row(line, "row", "id", row, pool, pool);
+}
+
+wn_status wni_dedup_add_partner(wni_str *line, int64_t partner, wn_table *pool, wn_table *reference,
+                                const wn_dedup_index *index)
+{
+    if (partner >= 0) return add_row(line, "partner", "partner_id", partner, pool, pool);
     if (index) return add_index_row(line, -1 - partner, index);
-    return wni_dedup_add_row(line, "reference", "reference_id", -1 - partner, reference);
+    return add_row(line, "reference", "reference_id", -1 - partner, pool, reference);
 }
 
 static wn_status put_line(wni_text_writer *writer, wni_str *line)
@@ -105,7 +111,7 @@ static wn_status write_removed(wni_run *run, const wn_dedup *dedup, wn_why_rule 
         if (partner == i) continue;
         line.length = 0;
         wni_str_add(&line, "{");
-        WNI_TRY(wni_dedup_add_row(&line, "row", "id", i, run->table));
+        WNI_TRY(wni_dedup_add_row(&line, i, run->table));
         wni_str_add(&line, ", ");
         WNI_TRY(wni_dedup_add_partner(&line, partner, run->table, reference, index));
         if (isnan(dedup->similarity[i]))
@@ -138,7 +144,7 @@ static void add_csv(wni_str *line, const char *text)
 /* The rows of groups of two and more, in row order. */
 static wn_status write_groups_csv(wni_run *run, const wn_dedup *dedup, const int64_t *group)
 {
-    int32_t id = id_of(run->table);
+    int32_t id = id_of(run->table, run->table);
     wni_text_writer *writer = NULL;
     uint8_t *shared = NULL;
     const char *text;

@@ -24,12 +24,12 @@ wn_status wni_dedup_sweep(wn_ctx *ctx, const wn_method *method, const wn_dedup_i
 /* The same into sweep.csv, sweep.jsonl, the record and the log. */
 wn_status wni_dedup_sweep_files(wni_run *run, const wn_dedup_input *in);
 
-/* A row as fields of a JSON object: `"row": 17, "id": "n00017"`; the id where the table (or NULL) has one. */
-wn_status wni_dedup_add_row(wni_str *line, const char *name, const char *id_name, int64_t row,
-                            wn_table *table);
+/* A row of the pool as fields of a JSON object: `"row": 17, "id": "n00017"`; the id where its table (or NULL)
+ * has one. */
+wn_status wni_dedup_add_row(wni_str *line, int64_t row, wn_table *pool);
 /* The partner (dedup->partner) of a row that goes, in the same way. */
-wn_status wni_dedup_add_partner(wni_str *line, int64_t partner, wn_table *table,
-                                wn_table *reference, const wn_dedup_index *index);
+wn_status wni_dedup_add_partner(wni_str *line, int64_t partner, wn_table *pool, wn_table *reference,
+                                const wn_dedup_index *index);
 /* A JSON string; `bytes` = -1: all of it, else at most so many, and an ellipsis where it is cut. */
 void wni_dedup_add_json(wni_str *line, const char *text, int64_t bytes);
 

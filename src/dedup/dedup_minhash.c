@@ -88,7 +88,7 @@ static void lay_out(wni_minhash *m, int64_t text_bytes, int64_t left)
     /* The answer, sets, what is known of sets, sources; text with its sets; rows of a batch. */
     l->fixed_bytes = m->n * (8 + 4) + m->docs * (8 + 24) + (p->source[0] ? m->n * 8 : 0) +
                      l->batch_bytes * 5 + l->batch_rows * (m->bands.count * 8 + 48) +
-                     threads * (WORKER_BYTES + m->padded * 4 + 16384) + m->padded * 8 + 131072;
+                     threads * (WORKER_BYTES + m->padded * 8 + 16384) + m->padded * 8 + 131072;
     if (m->in->index) /* a bit by key, and pieces of it */
         l->fixed_bytes += ((int64_t)1 << wni_minhash_asked_bits(m->n * m->bands.count)) / 8 +
                           4096 * (m->bands.count * 8 + 16);

@@ -154,7 +154,7 @@ static wn_status add_example(sweep_files *f, const wn_dedup *d, int64_t row)
     wn_status st;
 
     wni_str_add(line, "{");
-    WNI_TRY(wni_dedup_add_row(line, "row", "id", row, table));
+    WNI_TRY(wni_dedup_add_row(line, row, table));
     wni_str_add(line, ", ");
     WNI_TRY(wni_dedup_add_partner(line, partner, table, f->reference, f->index));
     if (isnan(d->similarity[row]))

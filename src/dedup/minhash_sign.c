@@ -14,6 +14,7 @@
 #include "pool/text_column.h"
 #include "pool/text_features.h"
 
+#define SIGN_PIECE  32768               /* shingles that are signed between two polls */
 #define RANGE_BYTES ((int64_t)64 << 10) /* of text in one range of a parallel loop */
 
 /* Two hashes of a set: 64 bits to find it by and 64 to know it by. */
@@ -45,7 +46,7 @@ typedef struct sign {
     wni_keyed *out;      /* (bands) */
 
     wni_features *scratch; /* (threads) */
-    uint32_t *low;         /* (threads, padded) */
+    uint32_t *low;         /* (threads, 2, padded) */
 } sign;
 
 /* A text of b bytes has at most (b + 1) / 2 words: sets that begin here do not meet. */
@@ -74,13 +75,31 @@ static uint64_t source_of(const sign *s, int64_t row)
     return m->source && s->first_document >= m->refs ? m->source[s->first + row] : 0;
 }
 
+/* The signature of n numbers; of a very long text piece by piece, so that the run can be stopped. */
+static wn_status sign_set(const sign *s, const uint32_t *x, int64_t n, uint32_t *low)
+{
+    const wni_minhash *m = s->m;
+    uint32_t *more = low + m->padded;
+    wn_status st = WN_OK;
+
+    s->kern->minhash(x, wni_min(n, SIGN_PIECE), m->a, m->b, m->padded, low);
+    for (int64_t at = SIGN_PIECE; at < n; at += SIGN_PIECE) {
+        WNI_TRY(wni_poll(m->ctx));
+        s->kern->minhash(x + at, wni_min(n - at, SIGN_PIECE), m->a, m->b, m->padded, more);
+        for (int32_t j = 0; j < m->padded; j++)
+            low[j] = more[j] < low[j] ? more[j] : low[j];
+    }
+done:
+    return st;
+}
+
 static wn_status work(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
 {
     sign *s = arg;
     const wni_minhash *m = s->m;
     const wn_dedup_minhash_params *p = m->p;
     wni_features *f = &s->scratch[worker];
-    uint32_t *low = s->low + worker * m->padded;
+    uint32_t *low = s->low + worker * 2 * m->padded;
     wn_status st = WN_OK;
 
     (void)ctx;
@@ -97,7 +116,7 @@ static wn_status work(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t
         s->hash[row] = XXH3_128bits_withSeed(f->hash, (size_t)f->n * sizeof *f->hash, source);
         for (int64_t i = 0; i < f->n; i++)
             f->count[i] = (uint32_t)(f->hash[i] >> 32);
-        s->kern->minhash(f->count, f->n, m->a, m->b, m->padded, low);
+        WNI_TRY(sign_set(s, f->count, f->n, low));
         if (p->scope != WN_DEDUP_WITHIN) source = 0; /* candidates may come from anywhere */
         for (int32_t b = 0; b < m->bands.count; b++)
             key[b] =
@@ -374,7 +393,7 @@ wn_status wni_minhash_sign(wni_minhash *m)
     WNI_NEW(m->ctx, s.hash, l->batch_rows);
     WNI_NEW(m->ctx, s.key, l->batch_rows * m->bands.count);
     WNI_NEW(m->ctx, s.out, m->bands.count);
-    WNI_NEW(m->ctx, s.low, (int64_t)threads * m->padded);
+    WNI_NEW(m->ctx, s.low, (int64_t)threads * 2 * m->padded);
     WNI_NEW(m->ctx, s.scratch, threads);
     for (int32_t i = 0; i < threads; i++)
         wni_features_init(m->ctx, &s.scratch[i]);

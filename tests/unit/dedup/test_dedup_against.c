@@ -172,8 +172,11 @@ static void text_to_files(void **state)
              "\"similarity\": 1, \"rule\": \"near-duplicate\"}\n");
     file_has("out/groups.csv", "group,row,kept,id\n1,1,1,p1\n1,2,0,\"p,2\"\n");
     file_has("out/manifest.json", "\"repeats_reference\": 1");
+    ts_write_file(ts_path("plain.jsonl"), "{\"text\": \"a b c d e f g h\"}\n", 28); /* no ids */
     why_says(ctx, "0", "it repeats row 1 of the reference, Jaccard similarity 1.0000");
     why_says(ctx, "2", "Jaccard similarity 1.0000: kept");
+    ts_ok(ctx, run(ctx, "minhash", "pool.jsonl", "plain.jsonl", "0.8", "id"));
+    file_has("out/removed.jsonl", "\"id\": \"p\\\"0\", \"reference\": 0, \"similarity\": 1");
     assert_int_equal(run(ctx, "minhash", "pool.jsonl", "pool.npy", "0.8", NULL), WN_E_USAGE);
     assert_non_null(strstr(wn_ctx_error(ctx), "expected text"));
     ts_write_file(ts_path("other.jsonl"), "{\"words\": \"x\", \"text\": 3}\n", 26);

@@ -472,6 +472,34 @@ static void small_pools(void **state)
     }
 }
 
+/* Signed piece by piece, which must not show: the second text is the first without its last words. */
+static void long_texts(void **state)
+{
+    enum { LONG = 70000, LESS = 500 };
+    wn_ctx *ctx = ts_ctx(1, -1);
+    wn_dedup_minhash_params p;
+    wn_dedup *dedup;
+    FILE *f = fopen(ts_path("long.jsonl"), "w");
+
+    (void)state;
+    assert_non_null(f);
+    for (int row = 0; row < 2; row++) {
+        fprintf(f, "{\"text\": \"");
+        for (int i = 0; i < LONG - row * LESS; i++)
+            fprintf(f, "w%d ", i);
+        fprintf(f, "\"}\n");
+    }
+    fclose(f);
+    defaults(&p);
+    p.min_similarity = 0.99;
+    dedup = run(ctx, ts_path("long.jsonl"), NULL, &p, NULL);
+    assert_int_equal(dedup->partner[1], 0);
+    assert_true(dedup->similarity[1] ==
+                (float)((double)(LONG - LESS - SHINGLE + 1) / (double)(LONG - SHINGLE + 1)));
+    wn_dedup_free(dedup);
+    wn_ctx_free(ctx);
+}
+
 static int teardown(void **state)
 {
     (void)state;
@@ -482,10 +510,15 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_as_all_pairs),       cmocka_unit_test(planted_pairs_are_found),
-        cmocka_unit_test(spills_change_nothing),   cmocka_unit_test(hand_made),
-        cmocka_unit_test(against_a_reference),     cmocka_unit_test(bad_input),
-        cmocka_unit_test(bands_fit_the_threshold), cmocka_unit_test(small_pools),
+        cmocka_unit_test(same_as_all_pairs),
+        cmocka_unit_test(planted_pairs_are_found),
+        cmocka_unit_test(spills_change_nothing),
+        cmocka_unit_test(hand_made),
+        cmocka_unit_test(against_a_reference),
+        cmocka_unit_test(bad_input),
+        cmocka_unit_test(bands_fit_the_threshold),
+        cmocka_unit_test(small_pools),
+        cmocka_unit_test(long_texts),
     };
 
     return cmocka_run_group_tests_name("dedup minhash", tests, NULL, teardown);
