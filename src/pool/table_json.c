@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Records of a JSONL file: one object per line. Jansson parses and judges each line; nested values and
+ * Records of a JSONL file: one object per line. Plain lines are read at once (json_flat.h); Jansson parses and
+ * judges all others; nested values and
  * numbers are also known by the bytes they have in the file, so that they can be kept as they stand.
  */
 #include <string.h>
 
 #include <jansson.h>
 
+#include "pool/json_flat.h"
 #include "pool/table_impl.h"
 
 typedef struct json_records {
@@ -17,6 +19,8 @@ typedef struct json_records {
     json_t *object; /* of the current record: cells point into it */
     wni_cell *cells;
     int32_t room;
+    char *strings; /* (strings_room) of a plain line: what is not in the line itself */
+    int64_t strings_room;
 } json_records;
 
 static wn_status json_open(wn_ctx *ctx, const char *path, wni_lines *lines, wni_schema *schema,
@@ -26,7 +30,7 @@ static wn_status json_open(wn_ctx *ctx, const char *path, wni_lines *lines, wni_
 
     (void)delimiter;
     if (!r) return WN_E_NOMEM;
-    *r = (json_records){ctx, path, lines, schema, NULL, NULL, 0};
+    *r = (json_records){.ctx = ctx, .path = path, .lines = lines, .schema = schema};
     *state = r;
     return WN_OK;
 }
@@ -38,6 +42,7 @@ static void json_free(void *state)
     if (!r) return;
     json_decref(r->object);
     wni_free(r->ctx, r->cells);
+    wni_free(r->ctx, r->strings);
     wni_free(r->ctx, r);
 }
 
@@ -168,24 +173,56 @@ static const char *type_name(const json_t *value)
     return names[json_typeof(value)];
 }
 
+static wn_status cells_for(json_records *r, int32_t n)
+{
+    if (n < r->room) return WN_OK;
+    wni_free(r->ctx, r->cells);
+    r->room = 0;
+    r->cells = wni_alloc(r->ctx, 2 * (int64_t)n + 8, sizeof *r->cells);
+    if (!r->cells) return WN_E_NOMEM;
+    r->room = 2 * n + 8;
+    return WN_OK;
+}
+
+/* The cells of a plain line; *count -1 where Jansson must read it. */
+static wn_status read_plain(json_records *r, char *text, int64_t bytes, int64_t line,
+                            int32_t *count)
+{
+    wni_flat members[WNI_FLAT_MEMBERS];
+    int32_t guess = 0;
+    wn_status st = WN_OK;
+
+    if (bytes + 1 > r->strings_room) {
+        wni_free(r->ctx, r->strings);
+        r->strings_room = 0;
+        WNI_NEW(r->ctx, r->strings, 2 * bytes + 256);
+        r->strings_room = 2 * bytes + 256;
+    }
+    *count = wni_json_flat(text, bytes, r->strings, members);
+    if (*count < 0) goto done;
+    WNI_TRY(cells_for(r, *count));
+    for (int32_t i = 0; i < *count; i++) {
+        r->cells[i] = members[i].cell;
+        WNI_TRY(wni_schema_column(r->schema, members[i].key, guess, r->path, line,
+                                  &r->cells[i].column));
+        guess = r->cells[i].column + 1;
+    }
+done:
+    return st;
+}
+
 static wn_status read_members(json_records *r, const char *text, int64_t line, int32_t *count)
 {
     int32_t n = (int32_t)json_object_size(r->object), guess = 0, tokens = 0;
     const char *key;
     json_t *value;
+    wn_status st;
 
     *count = 0;
-    if (n >= r->room) {
-        wni_free(r->ctx, r->cells);
-        r->room = 0;
-        r->cells = wni_alloc(r->ctx, 2 * (int64_t)n + 8, sizeof *r->cells);
-        if (!r->cells) return WN_E_NOMEM;
-        r->room = 2 * n + 8;
-    }
+    if ((st = cells_for(r, n)) != WN_OK) return st;
     json_object_foreach(r->object, key, value)
     {
         wni_cell *cell = &r->cells[(*count)++];
-        wn_status st;
 
         memset(cell, 0, sizeof *cell);
         st = wni_schema_column(r->schema, key, guess, r->path, line, &cell->column);
@@ -213,6 +250,12 @@ static wn_status json_next(void *state, const wni_cell **cells, int32_t *count, 
     } while (is_blank(text, bytes));
 
     json_decref(r->object);
+    r->object = NULL;
+    if ((st = read_plain(r, text, bytes, *line, count)) != WN_OK) return st;
+    if (*count >= 0) {
+        *cells = r->cells;
+        return WN_OK;
+    }
     r->object = json_loadb(text, (size_t)bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (!r->object) return json_broken(r, text, *line, &error);
     if (!json_is_object(r->object))
