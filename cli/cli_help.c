@@ -246,7 +246,7 @@ static void print_example(FILE *to, const wn_family *family, const wn_method *me
         fprintf(to, " %s", second ? "'part_*.jsonl'" : "corpus.jsonl");
     else if (cli_takes_kind(family, method, "files"))
         fputs(" folder", to);
-    else if (positional && wn_method_takes(method, positional) != WN_TAKES_OPTIONAL)
+    else if (positional)
         fprintf(to, " %s", second ? "'shard_*.npy'" : "embeddings.npy");
     print_needed(to, family, method, true);
     fprintf(to, " -o %s", family->output_is_file ? "out.npy" : "out");
