@@ -150,6 +150,19 @@ WN_PARAM_STRUCT(wn_measure_graph_params, WN_MEASURE_GRAPH_PARAMS);
 WN_API wn_status wn_measure_graph(wn_ctx *ctx, const wn_measure_input *in,
                                   const wn_measure_graph_params *params, wn_measurement **out);
 
+#define WN_MEASURE_PARTITION_PARAMS(P)                                                 \
+    P(i64, sample, 2000, 0, WN_ROWS_MAX, "rows whose silhouette is computed; 0 = all") \
+    P(u64, seed, 0, 0, 0, "seed of the sample")
+WN_PARAM_STRUCT(wn_measure_partition_params, WN_MEASURE_PARTITION_PARAMS);
+
+/* A partition (tree: each of its levels; groups: one) beside classes (labels): adjusted Rand index, mutual
+ * information normalised, homogeneity, completeness, V; and by its rows (pool): silhouette of a sample of rows
+ * against all, Davies-Bouldin, Calinski-Harabasz. Rows in no cluster are left out. Needs labels, a pool, or both.
+ * Table: one row per level. Cost: (sample x n + k^2) x d; 28 bytes a row and 4 k d. */
+WN_API wn_status wn_measure_partition(wn_ctx *ctx, const wn_measure_input *in,
+                                      const wn_measure_partition_params *params,
+                                      wn_measurement **out);
+
 #ifdef __cplusplus
 }
 #endif

@@ -440,3 +440,17 @@ wn_status wni_params_complete(wn_ctx *ctx, const wn_method *method, const void *
     memcpy(params, &bytes, sizeof bytes);
     return wn_params_check(ctx, method, params);
 }
+
+int wni_reals_of_text(const char *text, double *v, int max)
+{
+    int n = 0;
+
+    for (;; text++) {
+        char *end;
+        if (n == max) return -1;
+        v[n] = strtod(text, &end);
+        if (end == text || !isfinite(v[n++]) || (*end && *end != ',')) return -1;
+        text = end;
+        if (!*text) return n;
+    }
+}

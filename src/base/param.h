@@ -19,4 +19,8 @@ wn_status wni_params_complete(wn_ctx *ctx, const wn_method *method, const void *
 /* The number at the start of `text`, as a parameter has it; *end is behind it, or `text` where there is none. */
 double wni_param_number(const char *text, const char **end);
 
+/* Finite numbers separated by commas ("0.99,0.9") into v (max), as a text parameter holds them. How many
+ * there are; -1 = none, more than max, or something else. */
+int wni_reals_of_text(const char *text, double *v, int max);
+
 #endif

@@ -3,8 +3,6 @@
  * Duplicates: how many rows have another row at least so similar.
  */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/param.h"
 #include "base/rng.h"
@@ -23,7 +21,7 @@ typedef struct duplicates {
     const wn_pool *pool; /* under cosine */
     int32_t n_at;
     float at[AT_MAX];
-    char word[AT_MAX][WN_TEXT_MAX]; /* as the user wrote it */
+    char word[AT_MAX][32];
 
     int64_t *rows;   /* (n) rows to look at: all, or those of a selection */
     int64_t *judged; /* (sample) of them */
@@ -37,19 +35,19 @@ typedef struct duplicates {
 
 static wn_status parse_cosines(wn_ctx *ctx, const char *text, duplicates *d)
 {
-    for (const char *at = text; *at || at == text; at += *at == ',') {
-        char *end;
-        double x = strtod(at, &end);
-        if (end == at || (*end && *end != ',') || !(x > 0 && x <= 1) || d->n_at == AT_MAX)
-            return wni_fail(ctx, WN_E_USAGE,
-                            "measure duplicates: at is '%s', expected 1 to %d numbers above 0 and "
-                            "up to 1, separated by commas",
-                            text, AT_MAX);
-        d->at[d->n_at] = (float)x;
-        snprintf(d->word[d->n_at++], WN_TEXT_MAX, "%.*s", (int)(end - at), at);
-        at = end;
+    double at[AT_MAX];
+
+    d->n_at = wni_reals_of_text(text, at, AT_MAX);
+    for (int32_t a = 0; a < d->n_at; a++) {
+        d->at[a] = (float)at[a];
+        if (!(at[a] > 0 && at[a] <= 1)) d->n_at = -1;
+        snprintf(d->word[a], sizeof d->word[0], "%.9g", at[a]);
     }
-    return WN_OK;
+    if (d->n_at > 0) return WN_OK;
+    return wni_fail(ctx, WN_E_USAGE,
+                    "measure duplicates: at is '%s', expected 1 to %d numbers above 0 and up to 1, "
+                    "separated by commas",
+                    text, AT_MAX);
 }
 
 /* Rows without a direction resemble nothing. */

@@ -154,6 +154,21 @@ static void nearest_name(void **state)
     assert_null(wn_nearest("", words, 0));
 }
 
+static void reals_in_a_text(void **state)
+{
+    static const char *const bad[] = {"",    ",",    "1,",  "1,,2", "x",
+                                      "1;2", "1 ,2", "nan", "inf",  "1,2,3,4"};
+    double v[3];
+
+    (void)state;
+    assert_int_equal(wni_reals_of_text("0.5", v, 3), 1);
+    assert_true(v[0] == 0.5);
+    assert_int_equal(wni_reals_of_text("1e-3,-2,0.25", v, 3), 3);
+    assert_true(v[0] == 1e-3 && v[1] == -2 && v[2] == 0.25);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_int_equal(wni_reals_of_text(bad[i], v, 3), -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -161,6 +176,7 @@ int main(void)
         cmocka_unit_test(text_goes_in_and_comes_back),
         cmocka_unit_test(shorter_struct_keeps_later_defaults),
         cmocka_unit_test(nearest_name),
+        cmocka_unit_test(reals_in_a_text),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
