@@ -358,6 +358,37 @@ WN_API wn_status wn_select_filter_net(wn_ctx *ctx, const wn_select_input *in,
                                       const wn_select_filter_net_params *params,
                                       wn_selection **out);
 
+#define WN_SELECT_SKILL_CLUSTERS_PARAMS(P)                                                        \
+    P(i64, size, 10000, 1, WN_ROWS_MAX, "rows to select")                                         \
+    P(i64, k, 0, 0, WN_K_MAX,                                                                     \
+      "clusters to make when no tree is given; 0 = half the square root of the rows")             \
+    P(i32, strata, 10, 1, 10000, "parts of the range of a cluster's score that get equal shares") \
+    P(bool, dedup, 1, 0, 1, "leave out near duplicates first")                                    \
+    P(f64, min_similarity, 0.95, -1, 1, "with dedup: cosine from which two rows are duplicates")  \
+    P(u64, seed, 0, 0, 0, "seed of every random choice")
+WN_PARAM_STRUCT(wn_select_skill_clusters_params, WN_SELECT_SKILL_CLUSTERS_PARAMS);
+
+/* Per cluster the scorer (column of scorers) of the highest entropy, an even share of the size, spread evenly
+ * over the range of that score: maharana2025. WN_E_DATA: fewer rows left than size. */
+WN_API wn_status wn_select_skill_clusters(wn_ctx *ctx, const wn_select_input *in,
+                                          const wn_select_skill_clusters_params *params,
+                                          wn_selection **out);
+
+#define WN_SELECT_KMEANS_ITERATIVE_PARAMS(P)                                          \
+    P(i64, size, 10000, 1, WN_ROWS_MAX, "rows to select")                             \
+    P(i64, k, 0, 0, WN_K_MAX,                                                         \
+      "clusters to make when no tree is given; 0 = half the square root of the rows") \
+    P(i32, rounds, 3, 1, 1000, "rounds that the size is shared over")                 \
+    P(u64, seed, 0, 0, 0, "seed of every random choice")
+WN_PARAM_STRUCT(wn_select_kmeans_iterative_params, WN_SELECT_KMEANS_ITERATIVE_PARAMS);
+
+/* Rounds of random rows from clusters whose weights follow the scores of the rows taken, or how often a head
+ * trained on them is right about the labels of the others: yu2024diversify. WN_E_USAGE: both or neither of
+ * scores and labels. WN_E_DATA: size above the rows, labels of one class. */
+WN_API wn_status wn_select_kmeans_iterative(wn_ctx *ctx, const wn_select_input *in,
+                                            const wn_select_kmeans_iterative_params *params,
+                                            wn_selection **out);
+
 #ifdef __cplusplus
 }
 #endif
