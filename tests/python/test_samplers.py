@@ -152,3 +152,54 @@ def test_a_run_stopped_in_the_middle_of_an_epoch():
     fresh = wn.batch.uniform(1000, batch_size=25, seed=4)
     fresh.load_state_dict(state)
     assert used + [b.tolist() for b in loader(fresh)] == expected
+
+
+def test_rows_by_weight():
+    weights = np.zeros(1000, np.float32)
+    weights[100:110] = 9
+    weights[500:590] = 1
+    s = wn.batch.weighted(scores=weights, draws=20000, batch_size=1000, seed=1)
+    rows = np.concatenate([s.batch(b) for b in range(len(s))])
+    assert len(rows) == 20000 and (weights[rows] > 0).all()
+    assert 9500 < ((rows >= 100) & (rows < 110)).sum() < 10500  # half the weight, sd 71
+    with pytest.raises(wn.DataError, match="found -1"):
+        wn.batch.weighted(scores=-weights / 9)
+
+
+def test_groups_in_turn(X):
+    labels = np.repeat([3, 7, -1, 9], [2, 500, 398, 100])
+    s = wn.batch.balanced(groups=labels, batch_size=30)
+    for epoch in range(3):
+        for batch in epoch_of(s)[:-1]:
+            assert np.unique(labels[batch], return_counts=True)[1].tolist() == [10, 10, 10]
+    tree = wn.KMeans(k=6).fit(X)
+    s = wn.batch.balanced(X, tree=tree, batch_size=60)
+    assert np.bincount(tree.labels_[next(iter(s))], minlength=6).tolist() == [10] * 6
+    with pytest.raises(ValueError, match="tree"):
+        wn.batch.balanced(X)
+
+
+def test_one_topic_in_a_batch():
+    topic = np.repeat(np.arange(5), 40)  # 200 rows: 50 queries of 4 pairs
+    query = np.arange(200) // 4
+    margin = np.tile([0, 0.01, 0.02, 1], 50).astype(np.float32)
+    s = wn.batch.topic_aware(groups=topic, queries=query, scores=margin, batch_size=5)
+    far = 0
+    for _ in range(100):
+        batches = epoch_of(s)
+        assert sorted(query[r] for b in batches for r in b) == list(range(50))
+        assert all(len(set(topic[b])) == 1 for b in batches)
+        far += sum(margin[r] == 1 for b in batches for r in b)
+    assert 2350 < far < 2650  # every second pair, sd 35
+
+
+def test_a_part_of_the_rows_each_epoch():
+    s = wn.batch.random_subset(1000, fraction=0.25, batch_size=50)
+    parts = [sum(b, []) for b in (epoch_of(s) for _ in range(5))]
+    assert [len(p) for p in parts] == [250] * 5
+    assert sorted(sum(parts[:4], [])) == list(range(1000))
+    loss = np.random.default_rng(1).normal(size=1000).astype(np.float32)
+    s = wn.batch.curriculum(scores=loss, easy="low", start=0.1, grow_epochs=3, batch_size=1000)
+    seen = [epoch_of(s)[0] for _ in range(4)]
+    assert [len(b) for b in seen] == [100, 400, 700, 1000]
+    assert loss[seen[0]].max() < np.delete(loss, seen[0]).min()
