@@ -2,8 +2,11 @@
  *
  * The family `batch`: the files of a run.
  */
+#include <stdio.h>
+
 #include "batch/sampler.h"
 #include "pool/inputs.h"
+#include "pool/pool_use.h"
 
 #define TILE_ROWS  ((int64_t)1 << 18) /* row numbers drawn before they are written */
 #define RANGE_ROWS ((int64_t)1 << 14) /* of a range of one thread */
@@ -163,19 +166,42 @@ done:
     return st;
 }
 
+/* What the opened inputs hold while the sampler is made and the batches are drawn. */
+static int64_t held_bytes(const opened *o)
+{
+    int64_t bytes = o->in.n_rows * 8;
+
+    if (o->tree)
+        for (int32_t t = 0; t < o->tree->levels; t++)
+            bytes +=
+                o->tree->level[t]->n * 4 + o->tree->level[t]->k * (8 + o->tree->level[t]->d * 4);
+    if (o->groups) bytes += o->groups->n * 4 + o->groups->classes * (int64_t)32;
+    if (o->queries) bytes += o->queries->n * 4 + o->queries->classes * (int64_t)32;
+    if (o->scores) bytes += o->scores->n * 4;
+    return bytes;
+}
+
 static wn_status family_run(wni_run *run)
 {
     const wn_batch_params *p = run->params;
     wn_sampler *sampler = NULL;
     opened o = {0};
+    char what[128];
     wn_status st;
 
     WNI_TRY(open_inputs(run, &o));
     WNI_TRY(wni_sampler_check(run->ctx, run->method, &o.in, run->params, &run->estimate));
     run->estimate.peak_bytes +=
         p->epochs * 8 + tile_batches(p->batch_size) * (p->batch_size + 1) * 8;
-    if (run->plan) goto done;
-    WNI_TRY(wni_budget_need(run->ctx, run->estimate.peak_bytes, "batches"));
+    if (run->plan) {
+        run->estimate.peak_bytes += held_bytes(&o);
+        goto done;
+    }
+    snprintf(what, sizeof what, "batch %s", run->method->name);
+    if (run->pool)
+        WNI_TRY(wni_pool_need(run->ctx, run->pool, run->estimate.peak_bytes, what));
+    else
+        WNI_TRY(wni_budget_need(run->ctx, run->estimate.peak_bytes, what));
     WNI_TRY(wn_sampler_new(run->ctx, run->method, &o.in, run->params, &sampler));
     WNI_TRY(write_files(run, sampler));
 done:

@@ -324,6 +324,7 @@ static const char *small_value(const wn_param *p)
                   {"sample", WN_P_I64, "60"},
                   {"per_source", WN_P_I64, "12"},
                   {"repeats", WN_P_I32, "1"},
+                  {"batch_size", WN_P_I64, "16"},
                   {"dim", WN_P_I64, "24"},
                   {"max_iter", WN_P_I32, "6"},
                   {"resample_steps", WN_P_I32, "2"}};
