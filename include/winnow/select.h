@@ -35,7 +35,7 @@ WN_API const char *wn_why_rule_name(int32_t rule); /* "kept", "exact-duplicate",
 /* Why a row of the pool is in or out; the element of why.npy (24 bytes, no padding). */
 typedef struct wn_why {
     int64_t partner;  /* the row that stands for it; -1 = none; of WN_WHY_REFERENCE a row of it */
-    float similarity; /* cosine to the partner, NaN = none */
+    float similarity; /* cosine to the partner; without one, to the own centre; NaN = unknown */
     int32_t cluster;  /* finest cluster, -1 = none */
     int32_t rule;     /* wn_why_rule */
     int32_t copies;   /* times it was selected */

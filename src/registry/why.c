@@ -313,9 +313,10 @@ done:
     return st;
 }
 
-static void say_cluster(why_folder *f, int32_t cluster)
+static void say_cluster(why_folder *f, const wn_why *of)
 {
     int64_t size = 0, selected = 0;
+    int32_t cluster = of->cluster;
     char a[32], b[32], c[32];
 
     if (cluster < 0) return;
@@ -325,8 +326,11 @@ static void say_cluster(why_folder *f, int32_t cluster)
         size++;
         selected += why->rule == WN_WHY_KEPT;
     }
-    wni_str_addf(&f->out, "  cluster  %s: %s row%s, %s selected\n", wni_grouped(cluster, a),
+    wni_str_addf(&f->out, "  cluster  %s: %s row%s, %s selected", wni_grouped(cluster, a),
                  wni_grouped(size, b), size == 1 ? "" : "s", wni_grouped(selected, c));
+    if (of->partner < 0 && of->similarity == of->similarity)
+        wni_str_addf(&f->out, "; cosine %.4f to its centre", (double)of->similarity);
+    wni_str_add(&f->out, "\n");
 }
 
 static wn_status answer(why_folder *f, int64_t row)
@@ -337,7 +341,7 @@ static wn_status answer(why_folder *f, int64_t row)
     WNI_TRY(say_row(f, row));
     say_rule(f, why);
     WNI_TRY(say_partners(f, row));
-    say_cluster(f, why->cluster);
+    say_cluster(f, why);
     WNI_TRY(say_text(f, "text", row));
     if (has_partner(f, row)) WNI_TRY(say_text(f, "partner", why->partner));
     if (f->other >= 0)

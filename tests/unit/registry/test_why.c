@@ -183,6 +183,32 @@ static void select_with_reasons(void **state)
     wn_ctx_free(ctx);
 }
 
+/* Without a partner the similarity is to the centre of the cluster. */
+static void near_and_far_from_a_target(void **state)
+{
+    static const float rows[] = {0, 1, 1, 0, .6f, .8f, -1, 0}, target[] = {2, 0};
+    wn_ctx *ctx = ts_ctx(1, -1);
+    wn_job *j;
+
+    (void)state;
+    ts_write_npy(ts_path("around.npy"), rows, 4, 2);
+    ts_write_npy(ts_path("target.npy"), target, 1, 2);
+    ts_ok(ctx, wn_job_new(ctx, "select", "simcore", &j));
+    ts_ok(ctx, wn_job_input(j, "pool", ts_path("around.npy")));
+    ts_ok(ctx, wn_job_input(j, "target", ts_path("target.npy")));
+    ts_ok(ctx, wn_job_set(j, "size", "1"));
+    ts_ok(ctx, wn_job_output(j, ts_path("near")));
+    ts_ok(ctx, wn_job_run(j));
+    wn_job_free(j);
+    says(ctx, "near", "1",
+         "row 1: kept\n"
+         "  cluster  0: 4 rows, 1 selected; cosine 1.0000 to its centre\n");
+    says(ctx, "near", "2",
+         "row 2: dropped, off target: it is not what the target looks like\n"
+         "  cluster  0: 4 rows, 1 selected; cosine 0.6000 to its centre\n");
+    wn_ctx_free(ctx);
+}
+
 static void taken_more_than_once(void **state)
 {
     static const float rows[] = {-1, 0, 1, 100};
@@ -283,9 +309,13 @@ static int end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(dedup_exact),          cmocka_unit_test(dedup_semantic),
-        cmocka_unit_test(select_by_distance),   cmocka_unit_test(select_with_reasons),
-        cmocka_unit_test(taken_more_than_once), cmocka_unit_test(curate_by_id),
+        cmocka_unit_test(dedup_exact),
+        cmocka_unit_test(dedup_semantic),
+        cmocka_unit_test(select_by_distance),
+        cmocka_unit_test(select_with_reasons),
+        cmocka_unit_test(near_and_far_from_a_target),
+        cmocka_unit_test(taken_more_than_once),
+        cmocka_unit_test(curate_by_id),
         cmocka_unit_test(damaged_folders),
     };
 
