@@ -51,6 +51,8 @@ class Estimator:
 
     @staticmethod
     def _checked(x):
+        if _inputs.is_parquet(x):
+            x = _inputs.parquet_column(x)
         if _inputs.is_path(x) or _inputs.is_paths(x):
             return x
         a, _ = _inputs.matrix(x)

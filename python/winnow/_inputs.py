@@ -62,12 +62,51 @@ def _arrow_view(x):
         x = x.chunk(0)
     elif not isinstance(x, pa.Array):
         x = pa.array(x)
-    if not pa.types.is_fixed_size_list(x.type):
-        raise _lib.InputTypeError(f"found an Arrow column of {x.type}, expected fixed-size lists of "
-                                  "numbers; cast it: column.cast(pa.list_(pa.float32(), d))")
     if x.null_count:
         raise _lib.DataError(f"the Arrow column has {x.null_count} rows without a value; drop them first")
-    return x.flatten().to_numpy(zero_copy_only=True).reshape(len(x), x.type.list_size)
+    if pa.types.is_fixed_size_list(x.type):
+        width = x.type.list_size
+    elif pa.types.is_list(x.type) or pa.types.is_large_list(x.type):
+        lengths = np.diff(np.asarray(x.offsets))
+        width = int(lengths[0]) if len(lengths) else 0
+        if np.any(lengths != width):
+            row = int(np.argmax(lengths != width))
+            raise _lib.DataError(f"row {row} of the Arrow column has {lengths[row]} values, row 0 has {width}; "
+                                 "vectors must have one length")
+    else:
+        raise _lib.InputTypeError(f"found an Arrow column of {x.type}, expected lists of numbers, all of one "
+                                  "length")
+    values = x.flatten()
+    if values.null_count:
+        raise _lib.DataError(f"{values.null_count} values of the Arrow column are missing; fill them first")
+    return values.to_numpy(zero_copy_only=True).reshape(len(x), width)
+
+
+def is_parquet(x):
+    """FILE.parquet or FILE.parquet:COLUMN"""
+    return is_path(x) and (os.fspath(x).endswith(".parquet") or ".parquet:" in os.fspath(x))
+
+
+def parquet_column(path):
+    """The one column of lists in a Parquet file, or the one that is named behind a colon."""
+    try:
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise _lib.InputTypeError(f"{path}: Parquet needs pyarrow: pip install pyarrow") from None
+    name = os.fspath(path)
+    file, _, column = name.partition(".parquet:")
+    file = file + ".parquet" if column else name
+    if not os.path.exists(file):
+        raise _lib.MissingFileError(f"{file}: there is no such file")
+    names = pq.read_schema(file).names
+    if not column:
+        lists = [f.name for f in pq.read_schema(file) if "list" in str(f.type)]
+        if len(lists) != 1:
+            raise _lib.UsageError(f"{file}: name the column of vectors, {file}:COLUMN; it has {', '.join(names)}")
+        column = lists[0]
+    elif column not in names:
+        raise _lib.DataError(f"{file}: no column '{column}'; it has {', '.join(names)}")
+    return pq.read_table(file, columns=[column])[column].combine_chunks()
 
 
 def _view(x):

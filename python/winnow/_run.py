@@ -112,6 +112,8 @@ class _Job:
         self.ctx.check(_lib.job_set(self.ptr, name.encode(), value.encode()))
 
     def input(self, name, kind, value, metric):
+        if _inputs.is_parquet(value):
+            value = _inputs.parquet_column(value)
         if _inputs.is_path(value):
             value = [value]
         if _inputs.is_paths(value):

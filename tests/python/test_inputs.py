@@ -61,8 +61,30 @@ def test_arrow_columns(X):
     assert np.array_equal(labels(pa.chunked_array([column])), labels(X))
     with pytest.raises(TypeError, match="combine_chunks"):
         labels(pa.chunked_array([column, column]))
-    with pytest.raises(TypeError, match="fixed-size lists"):
+    offsets = pa.array(np.arange(len(X) + 1, dtype=np.int32) * X.shape[1])
+    assert np.array_equal(labels(pa.ListArray.from_arrays(offsets, pa.array(X.ravel()))), labels(X))
+    with pytest.raises(ValueError, match="row 1 of the Arrow column has 1 values, row 0 has 2"):
         labels(pa.array([[1.0, 2.0], [3.0]]))
+    with pytest.raises(ValueError, match="1 rows without a value"):
+        labels(pa.array([[1.0, 2.0], None]))
+    with pytest.raises(TypeError, match="lists of numbers"):
+        labels(pa.array([1.0, 2.0]))
+
+
+def test_parquet(X, tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    column = pa.FixedSizeListArray.from_arrays(pa.array(X.ravel()), X.shape[1])
+    path = tmp_path / "emb.parquet"
+    pq.write_table(pa.table({"id": np.arange(len(X)), "emb": column}), path, row_group_size=300)
+    expected = labels(X)
+    assert np.array_equal(labels(path), expected)
+    assert np.array_equal(labels(f"{path}:emb"), expected)
+    assert wn.dedup.exact(path).rows.size == len(X)
+    with pytest.raises(ValueError, match="no column 'vec'; it has id, emb"):
+        labels(f"{path}:vec")
+    with pytest.raises(FileNotFoundError):
+        labels(tmp_path / "nowhere.parquet")
 
 
 def test_paths(X, tmp_path):

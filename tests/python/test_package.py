@@ -51,10 +51,10 @@ def test_only_the_library_is_compiled():
 
 
 def test_what_the_library_needs():
-    """libc, libm, pthread and the libraries that winnow is built on."""
+    """libc, libm, pthread and the libraries that winnow is built on, which a repaired wheel carries along."""
     out = subprocess.run(["readelf", "-d", os.path.join(HERE, "libwinnow.so")], capture_output=True, text=True)
     if out.returncode:
         pytest.skip("no readelf")
-    needed = {line.split("[")[1].split(".so")[0] for line in out.stdout.splitlines() if "(NEEDED)" in line}
-    assert needed <= {"libc", "libm", "libpthread", "ld-linux-x86-64", "libsqlite3", "libz", "libzstd",
+    needed = {line.split("[")[1].split(".so")[0].split("-")[0] for line in out.stdout.splitlines() if "(NEEDED)" in line}
+    assert needed <= {"libc", "libm", "libpthread", "ld", "libsqlite3", "libz", "libzstd",
                       "libjansson", "libxxhash"}, needed
