@@ -114,8 +114,9 @@ def one_set(build, folder, name, glosses, words, sample, rows):
         theirs, found = peer(path, params)
         hit = np.mean([b in found[a] for a, b in pairs])
         lines.append(f"| datasketch, {label} | {sample / theirs:,.0f} | {hit:.4f} | {theirs / mine:.1f} |")
-    head = f"{sample:,} texts of {megabytes * 1e6 / sample:,.0f} bytes, {len(pairs):,} planted pairs:"
-    lines = [head, "", "| | texts per second of processor time | pairs found | time over ours |", "| --- | --- | --- | --- |"] + lines
+    lines = [f"{sample:,} texts of {megabytes * 1e6 / sample:,.0f} bytes, {len(pairs):,} planted pairs:",
+             "", "| | texts per second of processor time | pairs found | time over ours |",
+             "| --- | --- | --- | --- |"] + lines
     make(glosses, path, rows, words, truth)
     size = os.path.getsize(path) / 1e6
     wall, cpu, peak = ours(build, path, out, ["--memory", "1G"])
@@ -135,8 +136,9 @@ def main():
     subprocess.run([sys.executable, os.path.join(ROOT, "tools", "wordnet_jsonl.py"), wordnet], check=True)
     glosses = [re.findall(r"\w+", json.loads(line)["gloss"]) for line in open(wordnet, encoding="utf-8")]
     glosses = [g for g in glosses if len(g) >= 3]
-    lines = [f"Jaccard similarity {THRESHOLD} over shingles of {SHINGLE} words, {PERMS} values, from a JSONL file "
-             f"to the rows that go, one thread; winnow verifies every pair, datasketch {peer_there()} none. "
+    lines = [f"Jaccard similarity {THRESHOLD} over shingles of {SHINGLE} words, {PERMS} values, from a "
+             f"JSONL file to the rows that go, one thread; winnow verifies every pair, datasketch "
+             f"{peer_there()} none. "
              f"{machine()}; {today()}.", ""]
     lines += one_set(build, folder, "short", glosses, 20, sample, rows)
     lines += one_set(build, folder, "long", glosses, 380, max(sample // 10, 100), max(rows // 10, 1000))

@@ -280,7 +280,7 @@ const wn_method wni_method_dedup_minhash = {
     .name = "minhash",
     .summary = "texts whose word shingles are those of an earlier row",
     .papers = "broder1997 leskovec2020",
-    .cost = "one pass over the text, about 20 MB/s a thread with 128 values; about 50 bytes a row, "
+    .cost = "one pass over the text, about 50 MB/s a thread with 128 values; about 50 bytes a row, "
             "what else there is no room for goes to temporary files",
     .flags = WN_METHOD_SEEDED | WN_METHOD_OUT_OF_CORE | WN_METHOD_OWN_METRIC,
     .params = wni_param_rows,
