@@ -74,7 +74,7 @@ WN_API int64_t wn_sampler_batches(const wn_sampler *sampler, int64_t epoch);
 
 /* The rows of batch b of an epoch into rows (batch_size), *count of them; O(batch_size) wherever b lies. Only
  * the last batch has fewer than batch_size (but see `batch topic_aware`), none at all when the last rows of an
- * epoch are fewer than the ranks. It changes nothing: any thread may call it.
+ * epoch are fewer than the ranks. It changes nothing and calls nothing back: several threads may call it at once.
  * WN_E_USAGE when the epoch or the batch is not there. */
 WN_API wn_status wn_sampler_batch(const wn_sampler *sampler, int64_t epoch, int64_t b,
                                   int64_t *rows, int64_t *count);

@@ -89,7 +89,7 @@ static wn_status tile_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, i
     (void)worker;
     for (int64_t i = begin; i < end; i++) {
         int64_t *rows = t->rows + i * t->size;
-        st = wn_sampler_batch(t->sampler, t->epoch, t->first + i, rows, &t->count[i]);
+        st = wni_sampler_batch(t->sampler, t->epoch, t->first + i, 1, rows, &t->count[i]);
         if (st != WN_OK) return st;
         for (int64_t j = t->count[i]; j < t->size; j++)
             rows[j] = -1;

@@ -13,8 +13,6 @@ extern const wn_method wni_method_batch_topic_aware;
 
 WN_PARAM_TABLE(wn_batch_topic_aware_params, WN_BATCH_TOPIC_AWARE_PARAMS);
 
-#define POLL_ROWS 4096
-
 typedef struct topics {
     wn_batch_topic_aware_params p;
     wni_grouped topic; /* lists queries by topic, or rows when every row is its own query */
@@ -206,8 +204,8 @@ static wn_status topics_batch(wn_ctx *ctx, const void *state, int64_t epoch, int
     const topics *t = state;
     int64_t low = 0, high = t->topic.k - 1, begin, size, at;
     wni_perm perm;
-    wn_status st;
 
+    (void)ctx;
     wni_perm_init(&perm, t->first[t->topic.k], t->p.seed, wni_stream("batch-topic", epoch, 0));
     at = wni_perm_at(&perm, b);
     while (low < high) { /* the topic whose batches at is among */
@@ -225,7 +223,6 @@ static wn_status topics_batch(wn_ctx *ctx, const void *state, int64_t epoch, int
     for (int64_t i = 0; i < *count; i++) {
         int64_t unit = t->topic.rows[begin + wni_perm_at(&perm, at + i)];
         rows[i] = t->query.k ? draw_pair(t, epoch, unit) : unit;
-        if (i % POLL_ROWS == POLL_ROWS - 1 && (st = wni_poll(ctx)) != WN_OK) return st;
     }
     return WN_OK;
 }

@@ -286,7 +286,7 @@ int64_t wn_sampler_batches(const wn_sampler *s, int64_t epoch)
 }
 
 /* Of an epoch as a sequence of rows batch b of all ranks is one stretch; each rank has its part of it. */
-static wn_status draw_share(const wn_sampler *s, int64_t epoch, int64_t b, int64_t *rows,
+static wn_status draw_share(const wn_sampler *s, int64_t epoch, int64_t b, int poll, int64_t *rows,
                             int64_t *count)
 {
     int64_t world = s->p->world, rank = s->p->rank, round = round_rows(s);
@@ -299,14 +299,14 @@ static wn_status draw_share(const wn_sampler *s, int64_t epoch, int64_t b, int64
     for (int64_t at = 0; at < *count; at += DRAW_ROWS) {
         int64_t some = wni_min(DRAW_ROWS, *count - at);
         WNI_TRY(s->ops->draw(s->ctx, s->state, epoch, first + at, some, rows + at));
-        if (at + some < *count) WNI_TRY(wni_poll(s->ctx));
+        if (poll && at + some < *count) WNI_TRY(wni_poll(s->ctx));
     }
 done:
     return st;
 }
 
-wn_status wn_sampler_batch(const wn_sampler *s, int64_t epoch, int64_t b, int64_t *rows,
-                           int64_t *count)
+wn_status wni_sampler_batch(const wn_sampler *s, int64_t epoch, int64_t b, int poll, int64_t *rows,
+                            int64_t *count)
 {
     int64_t batches = wn_sampler_batches(s, epoch);
     wn_status st;
@@ -321,12 +321,18 @@ wn_status wn_sampler_batch(const wn_sampler *s, int64_t epoch, int64_t b, int64_
         if (own >= s->ops->batches(s->state, epoch)) return WN_OK;
         st = s->ops->batch(s->ctx, s->state, epoch, own, rows, count);
     } else {
-        st = draw_share(s, epoch, b, rows, count);
+        st = draw_share(s, epoch, b, poll, rows, count);
     }
     if (st != WN_OK) return st;
     for (int64_t i = 0; s->rows && i < *count; i++)
         rows[i] = s->rows[rows[i]];
     return WN_OK;
+}
+
+wn_status wn_sampler_batch(const wn_sampler *s, int64_t epoch, int64_t b, int64_t *rows,
+                           int64_t *count)
+{
+    return wni_sampler_batch(s, epoch, b, 0, rows, count);
 }
 
 wn_status wn_sampler_next(wn_sampler *s, int64_t *rows, int64_t *count)

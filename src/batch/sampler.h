@@ -24,4 +24,8 @@ struct wn_sampler {
 wn_status wni_sampler_check(wn_ctx *ctx, const wn_method *method, const wn_batch_input *in,
                             const void *params, wn_estimate *estimate);
 
+/* wn_sampler_batch, which asks now and then whether to stop: only inside a call of the library. */
+wn_status wni_sampler_batch(const wn_sampler *s, int64_t epoch, int64_t b, int poll, int64_t *rows,
+                            int64_t *count);
+
 #endif

@@ -24,18 +24,18 @@ static uint64_t below(uint64_t bits, uint64_t n)
 
 void wni_perm_init(wni_perm *p, int64_t n, uint64_t seed, uint64_t stream)
 {
+    uint64_t x;
+
     p->n = (uint64_t)n;
     p->a = (uint64_t)sqrt((double)n);
     while (p->a * p->a < p->n)
         p->a++;
     p->b = (p->n + p->a - 1) / p->a;
     p->rounds = n < 256 ? WNI_PERM_ROUNDS : n < 65536 ? 12 : 8;
-    for (int i = 0; i < p->rounds; i += 2) {
-        uint32_t r[4];
-        wni_philox(seed, stream, (uint64_t)i, r);
-        p->key[i] = (uint64_t)r[1] << 32 | r[0];
-        p->key[i + 1] = (uint64_t)r[3] << 32 | r[2];
-    }
+    /* One random number is enough to tell orders apart; its keys are mixed from it. */
+    x = wni_rand_u64(seed, stream, 0);
+    for (int i = 0; i < p->rounds; i++)
+        p->key[i] = mix(x += 0x9e3779b97f4a7c15u);
 }
 
 int64_t wni_perm_at(const wni_perm *p, int64_t i)

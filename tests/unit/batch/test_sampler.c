@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/os.h"
 #include "support/support.h"
 
 #define ROWS_MAX 4096
@@ -250,6 +251,51 @@ static void only_some_rows(void **state)
     wn_ctx_free(ctx);
 }
 
+typedef struct reader {
+    const wn_sampler *sampler;
+    int64_t first, sum;
+} reader;
+
+/* Adds up every fourth batch of three epochs; a batch is longer than what is drawn in one go. */
+static void read_batches(void *arg)
+{
+    reader *r = arg;
+    int64_t rows[5000], count;
+
+    for (int64_t e = 0; e < 3; e++)
+        for (int64_t b = r->first; b < wn_sampler_batches(r->sampler, e); b += 4) {
+            if (wn_sampler_batch(r->sampler, e, b, rows, &count) != WN_OK) return;
+            for (int64_t i = 0; i < count; i++)
+                r->sum += rows[i];
+        }
+}
+
+static void threads_read_one_sampler(void **state)
+{
+    enum { N = 100003 };
+    wn_batch_input in = {.struct_size = sizeof in, .n = N};
+    wn_ctx *ctx = ts_ctx(1, -1);
+    wn_batch_uniform_params p = params(5000);
+    wn_sampler *s = sampler(ctx, &in, &p);
+    reader readers[4];
+    wni_thread *threads[4];
+    int64_t sum = 0;
+
+    (void)state;
+    for (int t = 0; t < 4; t++) {
+        readers[t] = (reader){s, t, 0};
+        threads[t] = wni_thread_start(read_batches, &readers[t]);
+        assert_non_null(threads[t]);
+    }
+    for (int t = 0; t < 4; t++) {
+        wni_thread_join(threads[t]);
+        sum += readers[t].sum;
+    }
+    assert_int_equal(sum, 3 * ((int64_t)N * (N - 1) / 2));
+    wn_sampler_free(s);
+    wn_ctx_free(ctx);
+}
+
 static void refused(wn_ctx *ctx, const wn_batch_input *in, const wn_batch_uniform_params *p,
                     wn_status status, const char *text)
 {
@@ -369,6 +415,7 @@ int main(void)
                                        cmocka_unit_test(seeking_and_restoring),
                                        cmocka_unit_test(states_of_others_are_refused),
                                        cmocka_unit_test(only_some_rows),
+                                       cmocka_unit_test(threads_read_one_sampler),
                                        cmocka_unit_test(bad_input),
                                        cmocka_unit_test(files_of_a_run)};
 
