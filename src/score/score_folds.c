@@ -9,7 +9,7 @@
 
 int64_t wni_folds_block(int64_t classes)
 {
-    return wni_min(wni_max(BLOCK_FLOATS / classes, 64), 65536);
+    return wni_min(wni_max(BLOCK_FLOATS / wni_max(classes, 1), 64), 65536);
 }
 
 /* fold_of (n): rows in a random order, dealt out class by class; class c starts with fold c, so that small

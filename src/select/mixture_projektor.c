@@ -252,6 +252,12 @@ static wn_status fit_once(wn_ctx *ctx, mixing *t, int64_t repeat)
     WNI_TRY(sample_target(ctx, t, repeat));
     WNI_TRY(wni_costs_new(ctx, &t->points, &t->target, 1, &t->across));
     mean = wni_costs_mean(&t->across);
+    if (!isfinite(mean)) {
+        st = wni_fail(ctx, WN_E_DATA,
+                      "select mixture_projektor: rows lie so far from the target that squared "
+                      "distances overflow: scale the values down, or use --metric cosine");
+        goto done;
+    }
     if (!(mean > 0)) mean = 1; /* all points are the same */
     wni_costs_scale(&t->across, 1 / mean);
     WNI_TRY(wni_costs_new(ctx, &t->points, NULL, 1 / mean, &t->within));

@@ -332,10 +332,11 @@ static void bad_input(void **state)
     float probs[] = {0.5f, 0.5f, 0.9f, 0.3f, 0.2f, 0.8f};
     wn_score_input in = {.struct_size = sizeof in};
     wn_ctx *ctx = ts_ctx(1, -1);
-    wn_labels *wide, *one, *two;
+    wn_labels *none, *wide, *one, *two;
     wn_pool *pool;
 
     (void)state;
+    ts_ok(ctx, wn_labels_from_ints(ctx, (int64_t[]){-1, -1, -1}, 3, &none));
     ts_ok(ctx, wn_labels_from_ints(ctx, (int64_t[]){0, 7, 1}, 3, &wide));
     ts_ok(ctx, wn_labels_from_ints(ctx, (int64_t[]){1, 1, 1}, 3, &one));
     ts_ok(ctx, wn_labels_from_ints(ctx, (int64_t[]){0, 1, 1}, 3, &two));
@@ -353,11 +354,14 @@ static void bad_input(void **state)
     refused(ctx, &in, WN_E_DATA, "found the label 7, but the probabilities have 2 columns");
     in.labels = one;
     refused(ctx, &in, WN_E_DATA, "found 1 class in the labels");
-    in.labels = two;
     in.probs = NULL;
     in.pool = pool;
+    in.labels = none;
+    refused(ctx, &in, WN_E_DATA, "found 0 classes in the labels");
+    in.labels = two;
     refused(ctx, &in, WN_E_DATA, "found 3 rows, too few for 5 folds");
     wn_pool_free(pool);
+    wn_labels_free(none);
     wn_labels_free(wide);
     wn_labels_free(one);
     wn_labels_free(two);

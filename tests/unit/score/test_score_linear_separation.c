@@ -183,10 +183,11 @@ static void bad_input(void **state)
     const float x[] = {1, 2, 3, 4, 5, 6};
     wn_score_input in = {.struct_size = sizeof in};
     wn_ctx *ctx = ts_ctx(1, -1);
-    wn_labels *one, *two;
+    wn_labels *none, *one, *two;
     wn_pool *pool, *few;
 
     (void)state;
+    ts_ok(ctx, wn_labels_from_ints(ctx, (int64_t[]){-1, -1, -1, -1, -1, -1}, 6, &none));
     ts_ok(ctx, wn_labels_from_ints(ctx, (int64_t[]){1, 1, 1, 1, 1, 1}, 6, &one));
     ts_ok(ctx, wn_labels_from_ints(ctx, (int64_t[]){0, 1, 0, 1, 0, 1}, 6, &two));
     ts_ok(ctx, wn_pool_wrap(ctx, x, 6, 1, WN_F32, WN_L2, &pool));
@@ -195,11 +196,14 @@ static void bad_input(void **state)
     refused(ctx, &in, WN_E_USAGE, "no labels is given");
     in.labels = one;
     refused(ctx, &in, WN_E_DATA, "found 1 class in the labels");
+    in.labels = none;
+    refused(ctx, &in, WN_E_DATA, "found 0 classes in the labels");
     in.labels = two;
     in.losses = few;
     refused(ctx, &in, WN_E_DATA, "losses are of 5 rows, expected 6");
     wn_pool_free(pool);
     wn_pool_free(few);
+    wn_labels_free(none);
     wn_labels_free(one);
     wn_labels_free(two);
     assert_int_equal(wn_ctx_live_bytes(ctx), 0);

@@ -248,6 +248,11 @@ static void bad_input(void **state)
     p.size = 16;
     assert_int_equal(wn_select_mixture_projektor(ctx, &in, &p, &s), WN_E_DATA);
     assert_non_null(strstr(wn_ctx_error(ctx), "size is 16 but 15 rows are in a group"));
+    p.size = 5;
+    for (int i = 0; i < ROWS * D; i++)
+        v[i] *= 1e25f;
+    assert_int_equal(wn_select_mixture_projektor(ctx, &in, &p, &s), WN_E_DATA);
+    assert_non_null(strstr(wn_ctx_error(ctx), "squared distances overflow"));
     wn_labels_free(one);
     wn_labels_free(groups);
     wn_pool_free(pool);
