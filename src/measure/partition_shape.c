@@ -284,6 +284,10 @@ wn_status wni_shape_of(wn_ctx *ctx, const wn_pool *pool, const wni_parts *parts,
         out->smallest = wni_min(out->smallest, size);
         out->largest = wni_max(out->largest, size);
     }
+    if (out->clusters == 0) {
+        st = wni_fail(ctx, WN_E_DATA, "measure partition: no row is in a cluster");
+        goto done;
+    }
     WNI_TRY(wni_mat_new(ctx, parts->k, s.d, &s.center));
     WNI_NEW0(ctx, s.spread, parts->k);
     WNI_NEW0(ctx, s.within, parts->k);
@@ -291,6 +295,14 @@ wn_status wni_shape_of(wn_ctx *ctx, const wn_pool *pool, const wni_parts *parts,
     WNI_NEW(ctx, s.slots, wn_ctx_threads(ctx) * s.grain * s.ld);
     WNI_NEW(ctx, s.sums, wn_ctx_threads(ctx) * s.ld);
     WNI_TRY(wni_parallel(ctx, parts->k, 1, cluster_range, &s));
+    for (int32_t c = 0; c < parts->k; c++)
+        if (!isfinite(s.within[c])) {
+            st = wni_fail(ctx, WN_E_DATA,
+                          "measure partition: rows of cluster %d lie so far apart that squared "
+                          "distances overflow; scale the pool down or use cosine",
+                          c);
+            goto done;
+        }
     WNI_TRY(wni_parallel(ctx, parts->k, 8, worst_range, &s));
     scatter(&s, out, s.sums);
     if (out->clusters > 1 && out->clusters < out->rows)

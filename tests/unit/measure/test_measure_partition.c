@@ -268,7 +268,7 @@ static void levels_of_a_tree(void **state)
     float *v = ts_blobs(N, D, 6, 0.3, 2, NULL);
     int64_t upper[N], classes[N];
     wn_measurement *m, *n;
-    wn_labels *labels, *groups;
+    wn_labels *none, *labels, *groups;
     wn_tree *tree;
     wn_pool *pool;
 
@@ -318,7 +318,22 @@ static void levels_of_a_tree(void **state)
     tree->level[0]->labels[3] = 6;
     assert_int_equal(wn_measure_partition(ctx, &in, NULL, &m), WN_E_DATA);
     assert_non_null(strstr(wn_ctx_error(ctx), "row 3 the label 6"));
+
+    in.tree = NULL;
+    in.labels = NULL;
+    in.pool = pool;
+    for (int64_t i = 0; i < N; i++)
+        classes[i] = -1;
+    in.groups = none = labels_of(ctx, classes, N);
+    assert_int_equal(wn_measure_partition(ctx, &in, NULL, &m), WN_E_DATA);
+    assert_non_null(strstr(wn_ctx_error(ctx), "no row is in a cluster"));
+    in.groups = groups;
+    for (int64_t i = 0; i < N * wn_pool_dim(pool); i++)
+        v[i] *= 1e25f;
+    assert_int_equal(wn_measure_partition(ctx, &in, NULL, &m), WN_E_DATA);
+    assert_non_null(strstr(wn_ctx_error(ctx), "squared distances overflow"));
     wn_tree_free(tree);
+    wn_labels_free(none);
     wn_labels_free(labels);
     wn_labels_free(groups);
     wn_pool_free(pool);
