@@ -26,7 +26,7 @@ typedef struct wn_batch_input {
     int64_t n_rows;
 } wn_batch_input;
 
-/* Every method's parameters begin with these. */
+/* Every method's parameters begin with these, which stay as they are: its own follow. */
 #define WN_BATCH_PARAMS(P)                                                                      \
     P(i64, batch_size, 256, 1, WN_ROWS_MAX, "rows of a batch")                                  \
     P(bool, drop_last, 0, 0, 1, "leave out the rows of an epoch that fill no batch")            \
