@@ -116,8 +116,9 @@ typedef struct wn_method {
 typedef struct wn_family_input {
     const char *name; /* "pool" for the positional files, else the flag: "tree" for --tree */
     /* pool: vector files; text: .jsonl .csv .tsv; files: any; matrix: vector files with one row per row of the
-     * pool; tree, graph, model: folders; scores, labels: one number or word per row, .npy or TABLE:COLUMN; rows: row
-     * numbers, .npy or a folder with rows.npy; ints: whole numbers, .npy or TABLE:COLUMN. "pool|text" = either. */
+     * pool; tree, graph, model, index: folders; scores, labels: one number or word per row, .npy or TABLE:COLUMN;
+     * rows: row numbers, .npy or a folder with rows.npy; ints: whole numbers, .npy or TABLE:COLUMN.
+     * "pool|text" = either. */
     const char *kind;
     int required;
     const char *help;
