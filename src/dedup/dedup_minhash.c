@@ -3,6 +3,7 @@
  * Texts whose sets of shingles are alike, without comparing all pairs: MinHash signatures, bands, and the
  * exact similarity of what the bands bring together. broder1997, leskovec2020.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/param.h"
@@ -148,6 +149,22 @@ static void minhash_free(wni_minhash *m)
     wni_spill_free(m->places);
 }
 
+/* Before anything runs: what these bands will find. */
+static void tell_bands(const wni_minhash *m)
+{
+    static const double at[] = {0.5, 0.6, 0.7, 0.8, 0.9, 0.95};
+    char text[256];
+    int length = 0;
+
+    for (size_t i = 0; i < sizeof at / sizeof at[0]; i++)
+        length += snprintf(text + length, sizeof text - (size_t)length, "%s%.3f at %.2f",
+                           i ? ", " : "", wni_bands_chance(m->bands, at[i]), at[i]);
+    wni_log(m->ctx, WN_LOG_INFO,
+            "%d bands of %d values: a pair is compared with chance %s; %.4f at the threshold %.3g",
+            m->bands.count, m->bands.rows, text, wni_bands_chance(m->bands, m->p->min_similarity),
+            m->p->min_similarity);
+}
+
 /* Up to the buckets, which serve every threshold from p->min_similarity on. */
 static wn_status find_candidates(wn_ctx *ctx, const wn_dedup_input *in,
                                  const wn_dedup_minhash_params *p, wni_minhash *m)
@@ -155,10 +172,7 @@ static wn_status find_candidates(wn_ctx *ctx, const wn_dedup_input *in,
     wn_status st;
 
     WNI_TRY(prepare(m, ctx, in, p));
-    wni_log(ctx, WN_LOG_INFO,
-            "%d bands of %d values: pairs at similarity %.2f are compared with chance %.4f",
-            m->bands.count, m->bands.rows, p->min_similarity,
-            wni_bands_chance(m->bands, p->min_similarity));
+    tell_bands(m);
     WNI_TRY(wni_minhash_sign(m));
     WNI_TRY(wni_minhash_join(m));
 done:

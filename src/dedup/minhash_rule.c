@@ -55,15 +55,19 @@ static double similarity(const rule *r, int64_t a, int64_t b)
 {
     const uint64_t *x = set_of(r, a), *y = set_of(r, b);
     int64_t nx = (int64_t)*x++, ny = (int64_t)*y++, i = 0, j = 0, both = 0;
-    double jaccard;
+    double jaccard, need = r->floor / (1 + r->floor) * (double)(nx + ny); /* of both */
 
     if ((double)wni_min(nx, ny) < r->floor * (double)wni_max(nx, ny)) return -1;
     while (i < nx && j < ny) {
-        uint64_t u = x[i], v = y[j];
+        /* Enough of both must be left to reach the floor; one more, so that rounding cannot matter. */
+        if ((double)(both + wni_min(nx - i, ny - j) + 1) < need) return -1;
+        for (int step = 0; step < 16 && i < nx && j < ny; step++) {
+            uint64_t u = x[i], v = y[j];
 
-        both += u == v;
-        i += u <= v;
-        j += v <= u;
+            both += u == v;
+            i += u <= v;
+            j += v <= u;
+        }
     }
     jaccard = (double)both / (double)(nx + ny - both);
     return jaccard >= r->floor ? jaccard : -1;
