@@ -75,7 +75,7 @@ static int64_t curriculum_length(const void *state, int64_t epoch)
         part = c->p.pacing == WN_PACING_LINEAR ? start + (1 - start) * grown
                                                : sqrt(start * start + (1 - start * start) * grown);
     }
-    return wni_min(wni_max((int64_t)ceil(part * (double)c->n), 1), c->n);
+    return wni_min(wni_max((int64_t)floor(part * (double)c->n + 0.5), 1), c->n);
 }
 
 static wn_status curriculum_draw(wn_ctx *ctx, const void *state, int64_t epoch, int64_t first,

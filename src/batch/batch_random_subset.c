@@ -2,6 +2,8 @@
  *
  * Another random part of the rows each epoch: okanovic2024.
  */
+#include <math.h>
+
 #include "base/param.h"
 #include "base/rng.h"
 #include "ds/permutation.h"
@@ -35,7 +37,7 @@ static wn_status subset_begin(wn_ctx *ctx, const wn_batch_input *in, const void 
 
     if (!s) return WN_E_NOMEM;
     s->n = in->n;
-    s->size = wni_max((int64_t)(p->fraction * (double)in->n), 1);
+    s->size = wni_min(wni_max((int64_t)floor(p->fraction * (double)in->n + 0.5), 1), in->n);
     s->per_cycle = p->disjoint ? s->n / s->size : 1;
     s->seed = p->seed;
     *state = s;

@@ -185,6 +185,11 @@ static void random_subset(void **state)
         both += times[i] == 2;
     assert_in_range(both, 50, 130); /* 90 expected, sd 6.7 */
     wn_sampler_free(s);
+    in.n = 100;
+    p.fraction = 0.29; /* 0.29 x 100 is a little less than 29 */
+    s = sampler(ctx, "random_subset", &in, &p);
+    assert_int_equal(epoch_rows(ctx, s, 0, rows), 29);
+    wn_sampler_free(s);
     p.fraction = 1e-9; /* never none */
     s = sampler(ctx, "random_subset", &in, &p);
     assert_int_equal(epoch_rows(ctx, s, 0, rows), 1);
@@ -215,7 +220,7 @@ static void curriculum(void **state)
             for (p.pacing = 0; p.pacing < 2; p.pacing++) {
                 /* 200 x (1/2 + e/8); 200 x sqrt(1/4 + 3 e/16) */
                 static const int64_t sizes[2][6] = {{100, 125, 150, 175, 200, 200},
-                                                    {100, 133, 159, 181, 200, 200}};
+                                                    {100, 132, 158, 180, 200, 200}};
                 s = sampler(ctx, "curriculum", &in, &p);
                 for (int e = 0; e < 6; e++) {
                     int64_t size = sizes[p.pacing][e], rising = 0;
@@ -240,6 +245,10 @@ static void curriculum(void **state)
                 wn_sampler_free(s);
             }
     wn_params_init(wn_method_find("batch", "curriculum"), &p);
+    p.grow_epochs = 2; /* 0.2 + 0.8 / 2 is a little more than 0.6 */
+    s = sampler(ctx, "curriculum", &in, &p);
+    assert_int_equal(epoch_rows(ctx, s, 1, rows), 120);
+    wn_sampler_free(s);
     p.grow_epochs = 0;
     s = sampler(ctx, "curriculum", &in, &p);
     assert_int_equal(epoch_rows(ctx, s, 0, rows), N);
