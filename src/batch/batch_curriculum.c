@@ -88,7 +88,9 @@ static wn_status curriculum_draw(wn_ctx *ctx, const void *state, int64_t epoch, 
     wni_perm_init(&perm, curriculum_length(c, epoch), c->p.seed,
                   wni_stream("batch-curriculum", epoch, 0));
     for (int64_t i = 0; i < count; i++)
-        rows[i] = c->easiest[c->p.order == 0 ? wni_perm_at(&perm, first + i) : first + i];
+        rows[i] = c->p.order == 0 ? wni_perm_at(&perm, first + i) : first + i;
+    for (int64_t i = 0; i < count; i++) /* apart, so that many rows are on their way at a time */
+        rows[i] = c->easiest[rows[i]];
     return WN_OK;
 }
 

@@ -220,10 +220,12 @@ static wn_status topics_batch(wn_ctx *ctx, const void *state, int64_t epoch, int
     size = t->topic.begin[low + 1] - begin;
     wni_perm_init(&perm, size, t->p.seed, wni_stream("batch-topic-queries", epoch, low));
     *count = wni_min(t->p.batch_size, size - at);
-    for (int64_t i = 0; i < *count; i++) {
-        int64_t unit = t->topic.rows[begin + wni_perm_at(&perm, at + i)];
-        rows[i] = t->query.k ? draw_pair(t, epoch, unit) : unit;
-    }
+    for (int64_t i = 0; i < *count; i++)
+        rows[i] = begin + wni_perm_at(&perm, at + i);
+    for (int64_t i = 0; i < *count; i++) /* apart, so that many are on their way at a time */
+        rows[i] = t->topic.rows[rows[i]];
+    for (int64_t i = 0; t->query.k && i < *count; i++)
+        rows[i] = draw_pair(t, epoch, rows[i]);
     return WN_OK;
 }
 
