@@ -240,7 +240,7 @@ static wn_status gather_inputs(gather *g)
         uint64_t hash;
 
         g->inputs[i].path = run->pool_paths[i];
-        WNI_TRY(wni_input_hash(run->ctx, run->pool_paths[i], &g->inputs[i].bytes, &hash));
+        WNI_TRY(wni_input_hash(run->ctx, run->pool_paths[i], 0, &g->inputs[i].bytes, &hash));
         snprintf(hex, sizeof hex, "%016llx", (unsigned long long)hash);
         if (!(g->inputs[i].hash = wni_curate_keep(g->cu, hex, 0))) return WN_E_NOMEM;
     }

@@ -4,11 +4,10 @@
 #define XXH_STATIC_LINKING_ONLY /* the state as a type, to place it in our memory */
 #include <xxhash.h>
 
-#include <dirent.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 
+#include "io/folder_walk.h"
 #include "io/outdir.h"
 #include "io/vecfile.h"
 
@@ -50,127 +49,71 @@ done:
 /* ---- folders ----------------------------------------------------------------------------------- */
 
 typedef struct folder_hash {
-    const char *root;
+    wn_ctx *ctx;
     int64_t bytes;
     uint64_t hash;
     wni_hash_fn fn;
     void *user;
-    bool stamps; /* go by size and time of the files, read none */
+    int every_file; /* not .npy alone */
 } folder_hash;
 
-static void add_stamp(folder_hash *f, const struct stat *info)
+static wn_status add_stamp(void *user, const wni_entry *entry)
 {
+    folder_hash *f = user;
     uint64_t word[6] = {f->hash,
-                        (uint64_t)info->st_dev,
-                        (uint64_t)info->st_ino,
-                        (uint64_t)info->st_size,
-                        (uint64_t)info->st_mtim.tv_sec,
-                        (uint64_t)info->st_mtim.tv_nsec};
+                        entry->device,
+                        entry->inode,
+                        (uint64_t)entry->bytes,
+                        (uint64_t)entry->mtime_sec,
+                        (uint64_t)entry->mtime_nsec};
 
     f->hash = XXH3_64bits(word, sizeof word);
+    return WN_OK;
 }
 
-static int by_name(const void *a, const void *b)
+static wn_status add_hash(void *user, const wni_entry *entry)
 {
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Names in the folder, sorted; a NULL-ended array for wni_paths_free. */
-static wn_status list_folder(wn_ctx *ctx, const char *path, char ***names, int64_t *count)
-{
-    DIR *dir = opendir(path);
-    struct dirent *entry;
-    int64_t room = 16;
-    wn_status st = WN_OK;
-
-    *count = 0;
-    *names = NULL;
-    if (!dir)
-        return wni_fail(ctx, WN_E_IO, "%s: cannot open the folder: %s", path, strerror(errno));
-    WNI_NEW0(ctx, *names, room);
-    while ((entry = readdir(dir))) {
-        if (entry->d_name[0] == '.') continue;
-        if (*count + 1 == room) {
-            char **grown = wni_grow(ctx, *names, room, room * 2, sizeof *grown);
-            if (!grown) {
-                st = WN_E_NOMEM;
-                goto done;
-            }
-            memset(grown + room, 0, (size_t)room * sizeof *grown);
-            *names = grown;
-            room *= 2;
-        }
-        if (!((*names)[*count] = wni_strdup(ctx, entry->d_name))) {
-            st = WN_E_NOMEM;
-            goto done;
-        }
-        ++*count;
-    }
-    qsort(*names, (size_t)*count, sizeof **names, by_name);
-done:
-    closedir(dir);
-    if (st != WN_OK) {
-        wni_paths_free(ctx, *names);
-        *names = NULL;
-    }
-    return st;
-}
-
-static wn_status hash_below(wn_ctx *ctx, folder_hash *f, const char *path)
-{
-    char **names = NULL, *below = NULL;
-    int64_t count = 0;
+    folder_hash *f = user;
+    size_t length = strlen(entry->name);
+    int64_t bytes;
+    uint64_t word[3];
     wn_status st;
 
-    WNI_TRY(list_folder(ctx, path, &names, &count));
-    for (int64_t i = 0; i < count; i++) {
-        size_t length = strlen(names[i]);
-        struct stat info;
-        int64_t bytes;
-        uint64_t word[3];
-
-        wni_free(ctx, below);
-        below = wni_format(ctx, "%s/%s", path, names[i]);
-        if (!below) {
-            st = WN_E_NOMEM;
-            goto done;
-        }
-        if (stat(below, &info)) memset(&info, 0, sizeof info);
-        if (S_ISDIR(info.st_mode)) {
-            WNI_TRY(hash_below(ctx, f, below));
-        } else if (f->stamps) {
-            add_stamp(f, &info);
-        } else if (length > 4 && strcmp(names[i] + length - 4, ".npy") == 0) {
-            const char *name = below + strlen(f->root) + 1;
-            WNI_TRY(wni_file_hash(ctx, below, &bytes, &word[2]));
-            f->bytes += bytes;
-            word[0] = f->hash;
-            word[1] = XXH3_64bits(name, strlen(name));
-            f->hash = XXH3_64bits(word, sizeof word);
-            if (f->fn) WNI_TRY(f->fn(f->user, name, bytes, word[2]));
-        }
-    }
+    if (f->every_file ? entry->kind != WNI_ENTRY_FILE
+                      : length <= 4 || strcmp(entry->name + length - 4, ".npy") != 0)
+        return WN_OK;
+    WNI_TRY(wni_file_hash(f->ctx, entry->path, &bytes, &word[2]));
+    f->bytes += bytes;
+    word[0] = f->hash;
+    word[1] = XXH3_64bits(entry->name, length);
+    f->hash = XXH3_64bits(word, sizeof word);
+    if (f->fn) WNI_TRY(f->fn(f->user, entry->name, bytes, word[2]));
 done:
-    wni_free(ctx, below);
-    wni_paths_free(ctx, names);
     return st;
 }
 
-wn_status wni_path_hash(wn_ctx *ctx, const char *path, int64_t *bytes, uint64_t *hash,
-                        wni_hash_fn fn, void *user)
+/* Of a folder as wni_path_hash, or of every file. */
+static wn_status hash_path(wn_ctx *ctx, const char *path, int every_file, int64_t *bytes,
+                           uint64_t *hash, wni_hash_fn fn, void *user)
 {
-    folder_hash f = {path, 0, 0, fn, user, false};
+    folder_hash f = {ctx, 0, 0, fn, user, every_file};
     struct stat info;
     wn_status st;
 
     if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
-        st = hash_below(ctx, &f, path);
+        st = wni_folder_walk(ctx, path, !every_file, add_hash, &f);
         *bytes = f.bytes;
         *hash = f.hash;
         return st;
     }
     st = wni_file_hash(ctx, path, bytes, hash);
     return st == WN_OK && fn ? fn(user, path, *bytes, *hash) : st;
+}
+
+wn_status wni_path_hash(wn_ctx *ctx, const char *path, int64_t *bytes, uint64_t *hash,
+                        wni_hash_fn fn, void *user)
+{
+    return hash_path(ctx, path, 0, bytes, hash, fn, user);
 }
 
 /* The file of FILE or FILE:MEMBER; wni_free. */
@@ -182,33 +125,30 @@ static wn_status plain_path(wn_ctx *ctx, const char *path, char **plain)
     return (*plain = wni_strdup(ctx, path)) ? WN_OK : WN_E_NOMEM;
 }
 
-wn_status wni_input_hash(wn_ctx *ctx, const char *path, int64_t *bytes, uint64_t *hash)
+wn_status wni_input_hash(wn_ctx *ctx, const char *path, int every_file, int64_t *bytes,
+                         uint64_t *hash)
 {
     char *plain = NULL;
     wn_status st;
 
     WNI_TRY(plain_path(ctx, path, &plain));
-    st = wni_path_hash(ctx, plain, bytes, hash, NULL, NULL);
+    st = hash_path(ctx, plain, every_file, bytes, hash, NULL, NULL);
 done:
     wni_free(ctx, plain);
     return st;
 }
 
-wn_status wni_input_stamp(wn_ctx *ctx, const char *path, uint64_t *stamp)
+wn_status wni_input_stamp(wn_ctx *ctx, const char *path, int every_file, uint64_t *stamp)
 {
-    folder_hash f = {.stamps = true};
-    struct stat info;
+    folder_hash f = {.ctx = ctx};
     char *plain = NULL;
+    struct stat info;
     wn_status st;
 
     *stamp = 0;
     WNI_TRY(plain_path(ctx, path, &plain));
-    f.root = plain;
     if (stat(plain, &info)) goto done; /* whoever opens it says what is wrong */
-    if (S_ISDIR(info.st_mode))
-        WNI_TRY(hash_below(ctx, &f, plain));
-    else
-        add_stamp(&f, &info);
+    WNI_TRY(wni_folder_walk(ctx, plain, !every_file, add_stamp, &f));
     *stamp = f.hash;
 done:
     wni_free(ctx, plain);

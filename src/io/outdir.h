@@ -81,11 +81,13 @@ wn_status wni_file_hash(wn_ctx *ctx, const char *path, int64_t *bytes, uint64_t 
 typedef wn_status (*wni_hash_fn)(void *user, const char *name, int64_t bytes, uint64_t hash);
 wn_status wni_path_hash(wn_ctx *ctx, const char *path, int64_t *bytes, uint64_t *hash,
                         wni_hash_fn fn, void *user);
-/* The same of an input as a user names it: of FILE:MEMBER the file. */
-wn_status wni_input_hash(wn_ctx *ctx, const char *path, int64_t *bytes, uint64_t *hash);
+/* The same of an input as a user names it: of FILE:MEMBER the file. With every_file, of a folder every file
+ * below it, whatever its name, links aside. */
+wn_status wni_input_hash(wn_ctx *ctx, const char *path, int every_file, int64_t *bytes,
+                         uint64_t *hash);
 /* A number that differs when the input was written, replaced or removed since: from which file it is, its
- * size and time; of a folder all files below it. 0 = there is no such file. */
-wn_status wni_input_stamp(wn_ctx *ctx, const char *path, uint64_t *stamp);
+ * size and time; of a folder all files below it, with every_file links aside. 0 = there is no such file. */
+wn_status wni_input_stamp(wn_ctx *ctx, const char *path, int every_file, uint64_t *stamp);
 
 /* Expands patterns (* ? [) to existing files, sorted as strings; of FILE:MEMBER the file, with the member
  * behind each. paths is a NULL-ended array of strings, freed by wni_paths_free. WN_E_DATA names what

@@ -357,6 +357,13 @@ static const char *pool_kind(const wn_job *job, char *buf, size_t bytes)
     return buf;
 }
 
+int wni_job_takes_files(const wn_job *job, const char *name)
+{
+    char kind[64];
+
+    return strcmp(name, "pool") == 0 && strcmp(pool_kind(job, kind, sizeof kind), "files") == 0;
+}
+
 /* A pool in memory under the metric that was asked for, else its own. */
 static wn_status open_array(wn_job *job, wni_run *run)
 {
@@ -521,7 +528,9 @@ static wn_status stamp_inputs(const wn_job *job, const wni_run *run, uint64_t *s
         if (i >= run->n_pool_paths &&
             (strcmp(in->name, "pool") == 0 || in->pool || wni_is_memory_path(in->path)))
             continue;
-        WNI_TRY(wni_input_stamp(job->ctx, path, &now));
+        WNI_TRY(wni_input_stamp(job->ctx, path,
+                                wni_job_takes_files(job, i < run->n_pool_paths ? "pool" : in->name),
+                                &now));
         if (!compare)
             stamp[i] = now;
         else if (stamp[i] != now)

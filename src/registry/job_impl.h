@@ -48,6 +48,9 @@ struct wn_job {
     char *summary;    /* JSON; NULL = not run */
 };
 
+/* Nonzero when the method takes the input as paths, so that every file of a folder is part of it. */
+int wni_job_takes_files(const wn_job *job, const char *name);
+
 /* The manifest of a finished run, but for "outputs", which need its files: job, inputs with size and hash,
  * machine, timings, record. */
 wn_status wni_manifest_make(wn_job *job, const wni_run *run, double seconds, double cpu_seconds,

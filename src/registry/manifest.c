@@ -117,13 +117,14 @@ static wn_status add_memory(const wni_job_path *in, json_t *inputs)
     return WN_OK;
 }
 
-static wn_status add_input(wn_ctx *ctx, json_t *inputs, const char *name, const char *path,
+static wn_status add_input(const wn_job *job, json_t *inputs, const char *name, const char *path,
                            const char *cwd)
 {
+    wn_ctx *ctx = job->ctx;
     char hex[17], absolute[8192];
     int64_t bytes;
     uint64_t hash;
-    wn_status st = wni_input_hash(ctx, path, &bytes, &hash);
+    wn_status st = wni_input_hash(ctx, path, wni_job_takes_files(job, name), &bytes, &hash);
     json_t *input;
 
     if (st != WN_OK) return st;
@@ -149,12 +150,12 @@ wn_status wni_manifest_make(wn_job *job, const wni_run *run, double seconds, dou
     *manifest = NULL;
     if (!wni_os_cwd(cwd, sizeof cwd)) cwd[0] = 0;
     for (int32_t i = 0; i < run->n_pool_paths; i++)
-        WNI_TRY(add_input(ctx, inputs, "pool", run->pool_paths[i], cwd));
+        WNI_TRY(add_input(job, inputs, "pool", run->pool_paths[i], cwd));
     for (int32_t i = 0; i < job->n_input; i++)
         if (job->input[i].pool || wni_is_memory_path(job->input[i].path))
             WNI_TRY(add_memory(&job->input[i], inputs));
         else if (strcmp(job->input[i].name, "pool") != 0)
-            WNI_TRY(add_input(ctx, inputs, job->input[i].name, job->input[i].path, cwd));
+            WNI_TRY(add_input(job, inputs, job->input[i].name, job->input[i].path, cwd));
 
     json_object_set_new(m, "winnow", json_string(wn_version()));
     json_object_set_new(m, "family", json_string(job->family->name));
@@ -309,7 +310,9 @@ wn_status wni_manifest_check_inputs(wn_job *job)
         wn_status st;
 
         if (in->bytes < 0) continue;
-        if ((st = wni_input_hash(job->ctx, in->path, &bytes, &hash)) != WN_OK) return st;
+        if ((st = wni_input_hash(job->ctx, in->path, wni_job_takes_files(job, in->name), &bytes,
+                                 &hash)) != WN_OK)
+            return st;
         if (bytes != in->bytes || hash != in->hash)
             return wni_fail(job->ctx, WN_E_DATA,
                             "%s: found %lld bytes with hash %016llx, the manifest says %lld with "
