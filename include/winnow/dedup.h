@@ -154,6 +154,23 @@ WN_PARAM_STRUCT(wn_dedup_minhash_params, WN_DEDUP_MINHASH_PARAMS);
 WN_API wn_status wn_dedup_minhash(wn_ctx *ctx, const wn_dedup_input *in,
                                   const wn_dedup_minhash_params *params, wn_dedup **out);
 
+typedef enum wn_tables_compare { WN_TABLES_MULTISET = 0, WN_TABLES_SET } wn_tables_compare;
+typedef enum wn_tables_equal { WN_TABLES_WRITTEN = 0, WN_TABLES_NUMBER } wn_tables_equal;
+
+/* Reads folders of files, not rows of a pool: a wn_job runs it. Tables of which another holds all columns and
+ * all rows in these columns: shah2023. WN_E_DATA when there is no table, or one cannot be read: file and line. */
+#define WN_DEDUP_TABLES_PARAMS(P)                                                                \
+    P(f64, min_containment, 1, 0.01, 1,                                                          \
+      "share of a table's rows that another must hold to be told; suggestions need all of them") \
+    P(choice, compare, WN_TABLES_MULTISET, "multiset|set", 0,                                    \
+      "multiset: a row that stands twice must stand twice in the other table; set: once is "     \
+      "enough")                                                                                  \
+    P(choice, equal, WN_TABLES_WRITTEN, "written|number", 0,                                     \
+      "written: equal values have the same text; number: 1, 1.0 and 1e0 are equal too")          \
+    P(i64, sample, 64, 0, 100000, "rows of a table looked up before all are compared; 0 = none") \
+    P(u64, seed, 0, 0, 0, "seed of the sample")
+WN_PARAM_STRUCT(wn_dedup_tables_params, WN_DEDUP_TABLES_PARAMS);
+
 #ifdef __cplusplus
 }
 #endif

@@ -298,7 +298,8 @@ done:
 }
 
 static const wn_family_input inputs[] = {
-    {"pool", "pool|text", 1, "the rows: .npy and other vector files, or text (.jsonl .csv .tsv)"},
+    {"pool", "pool|text|files", 1,
+     "the rows: .npy and other vector files, or text (.jsonl .csv .tsv); or folders of tables"},
     {"against", "pool|text", 0,
      "a reference, of the kind of the pool: rows that repeat one of it go"},
     {"index", "index", 0, "folder index/ of an earlier run: rows that repeat one kept then go"}};

@@ -128,8 +128,7 @@ done:
     return st != WN_OK ? st : end;
 }
 
-/* A CSV field, in quotes where it needs them. */
-static void add_csv(wni_str *line, const char *text)
+void wni_dedup_add_csv(wni_str *line, const char *text)
 {
     if (!strpbrk(text, ",\"\r\n")) {
         wni_str_add(line, text);
@@ -166,7 +165,7 @@ static wn_status write_groups_csv(wni_run *run, const wn_dedup *dedup, const int
         if (id >= 0) {
             WNI_TRY(wn_table_text(run->table, i, id, &text));
             wni_str_add(&line, ",");
-            add_csv(&line, text ? text : "");
+            wni_dedup_add_csv(&line, text ? text : "");
         }
         wni_str_add(&line, "\n");
         WNI_TRY(put_line(writer, &line));

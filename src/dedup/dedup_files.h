@@ -32,5 +32,7 @@ wn_status wni_dedup_add_partner(wni_str *line, int64_t partner, wn_table *pool, 
                                 const wn_dedup_index *index);
 /* A JSON string; `bytes` = -1: all of it, else at most so many, and an ellipsis where it is cut. */
 void wni_dedup_add_json(wni_str *line, const char *text, int64_t bytes);
+/* A CSV field, in quotes where it needs them. */
+void wni_dedup_add_csv(wni_str *line, const char *text);
 
 #endif
