@@ -123,6 +123,16 @@ static wn_status fit(wni_trials *t, const int64_t *rows, int64_t n, int weighted
     return wn_learn_logistic(t->ctx, &in, &p, model);
 }
 
+/* The class of all these rows, -1 when there are several: of one class there is nothing to fit. */
+static int32_t only_class(const wni_trials *t, const int64_t *rows, int64_t n)
+{
+    const int32_t *class = t->in->labels->v;
+
+    for (int64_t i = 1; i < n; i++)
+        if (class[rows[i]] != class[rows[0]]) return -1;
+    return class[rows[0]];
+}
+
 /* Of t->predicted. */
 static wni_grade grade_of(wni_trials *t)
 {
@@ -144,18 +154,31 @@ static wni_grade grade_of(wni_trials *t)
     return (wni_grade){(double)right / (double)t->counted, sum / classes};
 }
 
-static wn_status judge(wni_trials *t, const wn_model *model, wni_grade *grade)
+/* Trains on rows[0..n) and judges. *model is NULL when they are of one class, which then is the answer to
+ * everything. */
+static wn_status fit_and_judge(wni_trials *t, const int64_t *rows, int64_t n, int weighted,
+                               wn_model **model, wni_grade *grade)
 {
-    wn_status st;
+    int32_t only = only_class(t, rows, n);
+    wn_status st = WN_OK;
 
-    WNI_TRY(wn_model_predict(t->ctx, model, t->judge, t->judge_rows, 0, t->n_judge, t->predicted));
+    *model = NULL;
+    for (int64_t i = 0; i < t->n_judge && only >= 0; i++)
+        t->predicted[i] = only;
+    if (only < 0) {
+        WNI_TRY(fit(t, rows, n, weighted, model));
+        WNI_TRY(
+            wn_model_predict(t->ctx, *model, t->judge, t->judge_rows, 0, t->n_judge, t->predicted));
+    }
     *grade = grade_of(t);
 done:
     return st;
 }
 
-/* The class with the highest mean probability; a class that a head never saw has probability 0 there. */
-static wn_status judge_together(wni_trials *t, wn_model *const *models, int32_t n, wni_grade *grade)
+/* The class with the highest mean probability; a class that a head never saw has probability 0 there. Where
+ * there is no model, one class has all of it. */
+static wn_status judge_together(wni_trials *t, wn_model *const *models, const int32_t *only,
+                                int32_t n, wni_grade *grade)
 {
     int64_t tile = wni_max(TILE_BYTES / ((int64_t)sizeof(float) * t->classes), 1);
     float *one = NULL, *sum = NULL;
@@ -165,12 +188,16 @@ static wn_status judge_together(wni_trials *t, wn_model *const *models, int32_t 
     WNI_NEW(t->ctx, sum, tile * t->classes);
     for (int64_t first = 0; first < t->n_judge; first += tile) {
         int64_t rows = wni_min(tile, t->n_judge - first), count = rows * t->classes;
+        memset(sum, 0, (size_t)count * sizeof *sum);
         for (int32_t s = 0; s < n; s++) {
-            WNI_TRY(wn_model_probs(t->ctx, models[s], t->judge,
-                                   t->judge_rows ? t->judge_rows + first : NULL, first, rows,
-                                   s ? one : sum));
-            for (int64_t i = 0; i < count && s; i++)
+            if (models[s])
+                WNI_TRY(wn_model_probs(t->ctx, models[s], t->judge,
+                                       t->judge_rows ? t->judge_rows + first : NULL, first, rows,
+                                       one));
+            for (int64_t i = 0; i < count && models[s]; i++)
                 sum[i] += one[i];
+            for (int64_t i = 0; i < rows && !models[s]; i++)
+                sum[i * t->classes + only[s]] += 1;
         }
         for (int64_t i = 0; i < rows; i++) {
             const float *p = sum + i * t->classes;
@@ -221,8 +248,7 @@ wn_status wni_trial_chosen(wni_trials *t, const wn_chosen *chosen, int64_t n, wn
                       chosen->name);
         goto done;
     }
-    WNI_TRY(fit(t, t->rows, count, weighted, &model));
-    WNI_TRY(judge(t, model, grade));
+    WNI_TRY(fit_and_judge(t, t->rows, count, weighted, &model, grade));
     *size = count;
 done:
     for (int64_t i = 0; i < n; i++)
@@ -236,8 +262,7 @@ wn_status wni_trial_whole(wni_trials *t, wni_grade *grade)
     wn_model *model = NULL;
     wn_status st;
 
-    WNI_TRY(fit(t, t->candidates, t->n_candidates, 0, &model));
-    WNI_TRY(judge(t, model, grade));
+    WNI_TRY(fit_and_judge(t, t->candidates, t->n_candidates, 0, &model, grade));
 done:
     wn_model_free(model);
     return st;
@@ -246,22 +271,25 @@ done:
 static wn_status draw(wni_trials *t, wni_chance *chance)
 {
     wn_model **models = NULL;
+    int32_t *only = NULL;
     wn_status st;
 
     WNI_NEW0(t->ctx, models, t->p->seeds);
+    WNI_NEW(t->ctx, only, t->p->seeds);
     for (int32_t s = 0; s < t->p->seeds; s++) {
         WNI_TRY(wni_rand_subset(t->ctx, t->p->seed, wni_stream("measure-selection", s, 0),
                                 t->n_candidates, chance->size, t->rows));
         for (int64_t i = 0; i < chance->size; i++)
             t->rows[i] = t->candidates[t->rows[i]];
-        WNI_TRY(fit(t, t->rows, chance->size, 0, &models[s]));
-        WNI_TRY(judge(t, models[s], &chance->grade[s]));
+        WNI_TRY(fit_and_judge(t, t->rows, chance->size, 0, &models[s], &chance->grade[s]));
+        only[s] = only_class(t, t->rows, chance->size);
     }
-    WNI_TRY(judge_together(t, models, t->p->seeds, &chance->together));
+    WNI_TRY(judge_together(t, models, only, t->p->seeds, &chance->together));
 done:
     for (int32_t s = 0; models && s < t->p->seeds; s++)
         wn_model_free(models[s]);
     wni_free(t->ctx, models);
+    wni_free(t->ctx, only);
     return st;
 }
 

@@ -218,6 +218,29 @@ static void right_labels_beat_chance(void **state)
     end(&w);
 }
 
+/* Rows of one class teach one answer; so do random rows when there are so few. */
+static void one_class_only(void **state)
+{
+    int64_t rows[10], n = 0, one[] = {7}, of_class = 0;
+    wn_chosen chosen[2] = {{"class", rows, NULL, 10}, {"row", one, NULL, 1}};
+    wn_measurement *m;
+    world w;
+
+    (void)state;
+    begin(&w, 0);
+    for (int64_t i = 0; i < TRAIN && n < 10; i++)
+        if (w.labels->v[i] == 2) rows[n++] = i;
+    for (int64_t i = TRAIN; i < N; i++)
+        of_class += w.labels->v[i] == 2;
+    m = run(&w, chosen, 2);
+    assert_true(cell(m, 0, "accuracy") == (double)of_class / HELD);
+    assert_true(cell(m, 0, "balanced_accuracy") == 0.25);
+    NEAR(cell(m, 1, "random_balanced_accuracy"), 0.25, 1e-12);
+    assert_true(cell(m, 1, "random_together") > 0.1);
+    wn_measurement_free(m);
+    end(&w);
+}
+
 /* Other rows to judge on; their classes go by name, whatever their numbers. */
 static void a_test_pool(void **state)
 {
@@ -316,9 +339,13 @@ static void bad_input(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(like_fits_by_hand),   cmocka_unit_test(budgets_and_repeats),
-        cmocka_unit_test(weights_are_repeats), cmocka_unit_test(right_labels_beat_chance),
-        cmocka_unit_test(a_test_pool),         cmocka_unit_test(spreads),
+        cmocka_unit_test(like_fits_by_hand),
+        cmocka_unit_test(budgets_and_repeats),
+        cmocka_unit_test(weights_are_repeats),
+        cmocka_unit_test(right_labels_beat_chance),
+        cmocka_unit_test(one_class_only),
+        cmocka_unit_test(a_test_pool),
+        cmocka_unit_test(spreads),
         cmocka_unit_test(bad_input),
     };
 
