@@ -389,6 +389,23 @@ WN_API wn_status wn_select_kmeans_iterative(wn_ctx *ctx, const wn_select_input *
                                             const wn_select_kmeans_iterative_params *params,
                                             wn_selection **out);
 
+#define WN_SELECT_SOURCE_LASSO_PARAMS(P)                                           \
+    P(i64, size, 10000, 1, WN_ROWS_MAX, "rows to select")                          \
+    P(f64, penalty, 0.05, 0, 1,                                                    \
+      "of the lasso, as a share of the penalty at which no source is relevant")    \
+    P(i32, power, 1, 1, 2, "rows in proportion to this power of the relevance")    \
+    P(f64, floor, 0, 0, 1e15,                                                      \
+      "rows of every source at least, or all it has; below 1 a share of the size") \
+    P(u64, seed, 0, 0, 0, "seed of the rows that are taken")
+WN_PARAM_STRUCT(wn_select_source_lasso_params, WN_SELECT_SOURCE_LASSO_PARAMS);
+
+/* Rows of the sources (groups, or the clusters of a tree) in proportion to their relevance: the coefficients
+ * of a lasso of the target's linear head on the heads of the sources. wang2023lasso. WN_E_DATA: an empty
+ * target, fewer than two sources, fewer than two classes that pool and target share, size above the rows. */
+WN_API wn_status wn_select_source_lasso(wn_ctx *ctx, const wn_select_input *in,
+                                        const wn_select_source_lasso_params *params,
+                                        wn_selection **out);
+
 #ifdef __cplusplus
 }
 #endif

@@ -322,7 +322,7 @@ static const char *small_value(const wn_param *p)
                   {"k", WN_P_LIST, "9,3"},
                   {"size", WN_P_I64, "31"},
                   {"sample", WN_P_I64, "60"},
-                  {"per_source", WN_P_I64, "12"},
+                  {"per_source", WN_P_I64, "5"},
                   {"repeats", WN_P_I32, "1"},
                   {"batch_size", WN_P_I64, "16"},
                   {"dim", WN_P_I64, "24"},
