@@ -9,6 +9,7 @@
 #include "winnow/cluster.h"
 #include "winnow/graph.h"
 #include "winnow/labels.h"
+#include "winnow/score.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -70,6 +71,8 @@ typedef struct wn_measure_input {
     int64_t n_heldout;
     const wn_pool *test;          /* other rows of d columns to judge on */
     const wn_labels *test_labels; /* of the rows of test */
+    const wn_pool *target;        /* other rows of d columns: a known component of the pool */
+    const wn_scores *scores;      /* (n) */
 } wn_measure_input;
 
 typedef struct wn_measure_ops {
@@ -162,6 +165,19 @@ WN_PARAM_STRUCT(wn_measure_partition_params, WN_MEASURE_PARTITION_PARAMS);
 WN_API wn_status wn_measure_partition(wn_ctx *ctx, const wn_measure_input *in,
                                       const wn_measure_partition_params *params,
                                       wn_measurement **out);
+
+#define WN_MEASURE_MIXTURE_PROPORTION_PARAMS(P)                                  \
+    P(i64, sample, 10000, 4, WN_ROWS_MAX, "rows at most drawn from either side") \
+    P(i32, repeats, 5, 1, 1000, "draws; each gives two estimates")               \
+    P(u64, seed, 0, 0, 0, "seed of the draws")
+WN_PARAM_STRUCT(wn_measure_mixture_proportion_params, WN_MEASURE_MIXTURE_PROPORTION_PARAMS);
+
+/* Which share of the pool comes from the component that `target` is a sample of; scores (or NULL) are upper
+ * bounds, 0..1, on the chance that a row of the pool does. Mean, deviation and range over the draws; table: one
+ * row per estimate. WN_E_DATA: fewer than 4 rows of either, bounds outside 0..1. zhu2023mixture garg2021. */
+WN_API wn_status wn_measure_mixture_proportion(wn_ctx *ctx, const wn_measure_input *in,
+                                               const wn_measure_mixture_proportion_params *params,
+                                               wn_measurement **out);
 
 #ifdef __cplusplus
 }

@@ -86,6 +86,11 @@ static wn_status check_lengths(wn_ctx *ctx, const wn_method *method, const wn_me
         return wni_fail(
             ctx, WN_E_DATA, "measure %s: the test rows have %lld columns, the pool has %lld",
             method->name, (long long)wn_pool_dim(in->test), (long long)wn_pool_dim(in->pool));
+    if (in->scores) WNI_TRY(check_length(ctx, method, "scores are", in->scores->n, n));
+    if (in->target && in->pool && wn_pool_dim(in->target) != wn_pool_dim(in->pool))
+        return wni_fail(
+            ctx, WN_E_DATA, "measure %s: the target has rows of %lld columns, the pool of %lld",
+            method->name, (long long)wn_pool_dim(in->target), (long long)wn_pool_dim(in->pool));
     for (int32_t i = 0; i < in->n_chosen; i++)
         WNI_TRY(check_chosen(ctx, method, &in->chosen[i], n));
     WNI_TRY(check_heldout(ctx, method, in, n));
@@ -101,7 +106,8 @@ static const void *input_of(const wn_measure_input *in, const char *name)
     } all[] = {
         {"pool", in->pool},       {"selection", in->chosen}, {"labels", in->labels},
         {"tree", in->tree},       {"groups", in->groups},    {"graph", in->graph},
-        {"heldout", in->heldout}, {"test", in->test},        {"test-labels", in->test_labels}};
+        {"heldout", in->heldout}, {"test", in->test},        {"test-labels", in->test_labels},
+        {"target", in->target},   {"scores", in->scores}};
 
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         if (strcmp(all[i].name, name) == 0) return all[i].at;
@@ -154,6 +160,7 @@ wn_status wn_measure_run(wn_ctx *ctx, const wn_method *method, const wn_measure_
     WNI_TRY(need_run(ctx, method, &full, &estimate));
     if (full.pool) WNI_TRY(wn_pool_check(ctx, full.pool, 1, NULL));
     if (full.test) WNI_TRY(wn_pool_check(ctx, full.test, 1, NULL));
+    if (full.target) WNI_TRY(wn_pool_check(ctx, full.target, 1, NULL));
     ops = method->ops;
     WNI_TRY(ops->run(ctx, &full, params, out));
 done:
@@ -168,7 +175,8 @@ typedef struct opened {
     wn_labels *labels, *groups, *test_labels;
     wn_tree *tree;
     wn_graph *graph;
-    wn_pool *test;
+    wn_pool *test, *target;
+    wn_scores *scores;
     int64_t *heldout;
 } opened;
 
@@ -181,6 +189,8 @@ static void close_inputs(wn_ctx *ctx, opened *o)
     wn_tree_free(o->tree);
     wn_graph_free(o->graph);
     wn_pool_free(o->test);
+    wn_pool_free(o->target);
+    wn_scores_free(o->scores);
     wni_free(ctx, o->heldout);
 }
 
@@ -211,6 +221,8 @@ static wn_status open_inputs(wni_run *run, opened *o)
     WNI_TRY(wni_run_tree(run, "tree", n, &o->tree));
     WNI_TRY(wni_run_graph(run, "graph", n, &o->graph));
     WNI_TRY(wni_run_pool(run, "test", -1, dim, 0, &o->test));
+    WNI_TRY(wni_run_pool(run, "target", -1, dim, 0, &o->target));
+    WNI_TRY(wni_run_scores(run, "scores", n, &o->scores));
     WNI_TRY(
         wni_run_labels(run, "test-labels", o->test ? wn_pool_rows(o->test) : -1, &o->test_labels));
     WNI_TRY(wni_run_rows(run, "heldout", n, &o->heldout, &o->in.n_heldout));
@@ -224,6 +236,8 @@ static wn_status open_inputs(wni_run *run, opened *o)
     o->in.tree = o->tree;
     o->in.graph = o->graph;
     o->in.test = o->test;
+    o->in.target = o->target;
+    o->in.scores = o->scores;
     o->in.test_labels = o->test_labels;
     o->in.heldout = o->heldout;
 done:
@@ -261,7 +275,10 @@ static const wn_family_input inputs[] = {
     {"graph", "graph", 0, "folder that `winnow graph` made from these rows"},
     {"heldout", "rows", 0, "rows of the pool to judge on; no selection may have them"},
     {"test", "pool", 0, "other vectors to judge on, in place of --heldout"},
-    {"test-labels", "labels", 0, "a class per row of --test"}};
+    {"test-labels", "labels", 0, "a class per row of --test"},
+    {"target", "pool", 0, "vectors that are known to be of one component of the pool"},
+    {"scores", "scores", 0,
+     "per row the most that the chance can be that it is of the component, 0 to 1"}};
 
 const wn_family wni_family_measure = {
     .name = "measure",
