@@ -5,6 +5,7 @@
 #ifndef WNI_OS_H
 #define WNI_OS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "winnow/ctx.h"
@@ -38,5 +39,7 @@ int wni_os_cwd(char *buf, size_t bytes);
 const char *wni_os_env(const char *name); /* NULL = not set */
 wn_isa wni_os_isa(void);                  /* the best level of this processor */
 double wni_os_cpu_sec(void);              /* user + system time of the process */
+/* Asks for large pages below a block that is read in no order; a system that has none does nothing. */
+void wni_os_large_pages(void *block, size_t bytes);
 
 #endif

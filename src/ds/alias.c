@@ -8,6 +8,7 @@
  */
 #include <math.h>
 
+#include "base/os.h"
 #include "base/rng.h"
 #include "ds/alias.h"
 
@@ -101,7 +102,9 @@ static void set_cell(wni_alias *a, int64_t i, uint64_t threshold, int64_t alias)
 /* The first entry from i on that fills less than (or just) its column, or more than that. */
 static int64_t next_of(const building *b, int64_t i, bool heavy)
 {
-    while (i < b->n && ((wide)weight_of(b, i) * (uint64_t)b->n > b->a->total) != heavy)
+    uint64_t most = b->a->total / (uint64_t)b->n; /* times n it is just no more than a column */
+
+    while (i < b->n && (weight_of(b, i) > most) != heavy)
         i++;
     return i;
 }
@@ -149,6 +152,7 @@ wn_status wni_alias_build(wn_ctx *ctx, const float *weights, int64_t n, int32_t 
     *out = (wni_alias){.n = n, .words = words ? words : n >> 32 ? 4 : 3};
     WNI_TRY(find_scale(ctx, &b));
     WNI_NEW(ctx, out->cell, n * out->words);
+    wni_os_large_pages(out->cell, (size_t)(n * out->words) * sizeof *out->cell);
     WNI_TRY(wni_poll(ctx));
     WNI_TRY(fill_columns(ctx, &b));
 done:
