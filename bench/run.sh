@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Benchmarks beside the peers.   run.sh [BUILD] [kmeans|memory|select|sampler|minhash...]
+# Benchmarks beside the peers.   run.sh [BUILD] [kmeans|memory|select|sampler|minhash|python...]
 # UPDATE=1 writes docs/benchmarks.md. ROUNDS=3, ROWS, DIM, K change the size.
 set -u
 cd "$(dirname "$0")/.."
 build=${1:-build}
 [ $# -gt 0 ] && shift
-[ $# -gt 0 ] || set -- kmeans memory select minhash
+[ $# -gt 0 ] || set -- kmeans memory select minhash python
 venv=build/bench-venv
 if [ ! -x "$venv/bin/python" ]; then
     if ! python3 -m venv "$venv" 2>/dev/null; then
@@ -34,7 +34,11 @@ for what in "$@"; do
             echo "bench: datasketch cannot be installed here: ours alone" >&2
         "$venv/bin/python" bench/bench_minhash.py "$build" || rc=1
         ;;
-    *) echo "bench: no benchmark '$what': kmeans, memory, select, sampler or minhash" >&2; rc=2 ;;
+    python)
+        "$venv/bin/pip" install -q . || { rc=1; continue; }
+        "$venv/bin/python" bench/bench_python.py "$build" || rc=1
+        ;;
+    *) echo "bench: no benchmark '$what': kmeans, memory, select, sampler, minhash or python" >&2; rc=2 ;;
     esac
 done
 exit $rc
