@@ -226,6 +226,14 @@ static void print_first_number(FILE *to, const wn_method *method)
     free(params);
 }
 
+/* A size without a default has to be given. */
+static bool needs_size(const wn_method *method)
+{
+    for (int32_t i = 0; i < method->n_params; i++)
+        if (strcmp(method->params[i].name, "size") == 0) return method->params[i].def == 0;
+    return false;
+}
+
 static int32_t count_methods(const wn_family *family)
 {
     int32_t count = 0;
@@ -250,8 +258,9 @@ static void print_example(FILE *to, const wn_family *family, const wn_method *me
         fprintf(to, " %s", second ? "'shard_*.npy'" : "embeddings.npy");
     print_needed(to, family, method, true);
     fprintf(to, " -o %s", family->output_is_file ? "out.npy" : "out");
+    if (needs_size(method)) fputs(" --size 1000", to);
     if (!second) {
-        print_first_number(to, method);
+        if (!needs_size(method)) print_first_number(to, method);
     } else {
         if (positional && !text && !(method->flags & WN_METHOD_OWN_METRIC))
             fputs(" --metric cosine", to);

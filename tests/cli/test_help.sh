@@ -78,21 +78,39 @@ python3 - "$IN" examples << 'END'
 import array, json, random, struct, sys
 src, out = sys.argv[1:]
 rng = random.Random(2)
-def npy(path, n, d):
-    head = "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }" % (n, d)
+def npy(name, descr, shape, values):
+    head = "{'descr': '%s', 'fortran_order': False, 'shape': %s, }" % (descr, shape)
     head += " " * (63 - (10 + len(head)) % 64) + "\n"
-    data = array.array("f", (rng.gauss(0, 1) for _ in range(n * d))).tobytes()
-    open(path, "wb").write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + data)
-npy(out + "/embeddings.npy", 12000, 32)
-npy(out + "/shard_0.npy", 6000, 32)
-npy(out + "/shard_1.npy", 6000, 32)
+    data = array.array({"<f4": "f", "<i8": "q"}[descr], values).tobytes()
+    with open(out + "/" + name + ".npy", "wb") as f:
+        f.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + data)
+def vectors(name, n, d):
+    npy(name, "<f4", (n, d), [rng.gauss(0, 1) for _ in range(n * d)])
+def column(name, descr, values):
+    npy(name, descr, (len(values),), values)
+N = 12000
+vectors("embeddings", N, 32)
+vectors("shard_0", N // 2, 32)
+vectors("shard_1", N // 2, 32)
+vectors("target", 200, 32)
+npy("losses", "<f4", (N, 8), [rng.random() for _ in range(N * 8)])
+vectors("scorers", N, 3)
+column("scores", "<f4", [rng.random() for _ in range(N)])
+column("labels", "<i8", [i * i % 4 for i in range(N)])
+column("groups", "<i8", [i % 5 for i in range(N)])
+column("selection", "<i8", list(range(0, N, 7)))
+column("heldout", "<i8", list(range(3, N, 14)))
+column("trusted", "<i8", list(range(0, N, 40)))
+column("updates", "<i8", list(range(0, 400)) + [-1 - r for r in range(0, 100)])
 for name in ("corpus.jsonl", "part_0.jsonl", "part_1.jsonl"):
     with open(out + "/" + name, "w") as f:
         for line in open(src + "/corpus.jsonl"):
             f.write(json.dumps({"text": json.loads(line)["gloss"]}) + "\n")
 END
 PATH=$(dirname "$WINNOW"):$PATH
-(cd examples && "$WINNOW" cluster kmeans embeddings.npy --k 64 --max-iter 3 -o tree -q)
+(cd examples && "$WINNOW" cluster kmeans embeddings.npy --k 64 --max-iter 3 -o tree -q &&
+    "$WINNOW" graph knn embeddings.npy -o graph -q &&
+    "$WINNOW" learn logistic embeddings.npy --labels labels.npy -o model -q)
 while read -r family method; do
     "$WINNOW" "$family" "$method" --help > page
     sed -n '/^$/,/^usage/p' page | grep '^  winnow ' > lines

@@ -26,7 +26,7 @@ END
 check "clusters as curate made them, duplicates in none" python3 rows.py
 check "why: a row of no cluster" "$WINNOW" why a --row 1400
 cp .out why
-has "why: says so" why "in no cluster: the tree was made without it"
+has "why: says so" why "in no cluster: the tree or the groups were made without it"
 bad "a tree of other rows" 3 "give the pool that the tree was made from" \
     select "$IN/shard_0.npy" --tree out --size 10 -o c
 bad "no tree there" 3 "labels.npy" select "$P" --tree "$IN" --size 10 -o c
