@@ -17,8 +17,9 @@
 wn_status wni_run_tree(const wni_run *run, const char *name, int64_t n, wn_tree **out);
 /* A graph over n rows (-1 = however many there are). */
 wn_status wni_run_graph(const wni_run *run, const char *name, int64_t n, wn_graph **out);
-/* Vector files, checked strictly; `rows` and `dim` (-1 = any) are what they must have. Metric and dtype
- * options are those of the run, a matrix (`plain`) is read as it is: numbers, not directions. */
+/* Vector files, checked strictly; `rows` and `dim` (-1 = any) are what they must have. The metric is
+ * that of the run, a matrix (`plain`) is read as it is: numbers, not directions. Files that say their own type
+ * and width: options about raw files are those of the positional input alone. */
 wn_status wni_run_pool(const wni_run *run, const char *name, int64_t rows, int64_t dim, int plain,
                        wn_pool **out);
 /* A class or a number for each of n rows (-1 = however many there are). */
