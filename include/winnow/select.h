@@ -322,15 +322,15 @@ WN_PARAM_STRUCT(wn_select_dataset_quant_params, WN_SELECT_DATASET_QUANT_PARAMS);
 WN_API wn_status wn_select_dataset_quant(wn_ctx *ctx, const wn_select_input *in,
                                          const wn_select_dataset_quant_params *params,
                                          wn_selection **out);
-#define WN_SELECT_MIXTURE_PROJEKTOR_PARAMS(P)                                                      \
-    P(i64, size, 10000, 1, WN_ROWS_MAX, "rows to select")                                          \
-    P(i64, per_source, 100, 2, 10000, "rows drawn from each source to compare with the target")    \
-    P(i64, target_sample, 400, 2, 20000, "rows drawn from the target")                             \
-    P(f64, blur, 0.1, 0.001, 10, "weight of the entropy, as a share of the mean squared distance") \
-    P(i32, max_iter, 100, 1, 1000000, "steps of the weights at most")                              \
-    P(f64, tol, 1e-3, 0, 1,                                                                        \
-      "stop when no mixture can be nearer by more than this share of the mean squared distance")   \
-    P(i32, repeats, 3, 1, 1000, "fits on new samples, whose weights are averaged")                 \
+#define WN_SELECT_MIXTURE_PROJEKTOR_PARAMS(P)                                                    \
+    P(i64, size, 10000, 1, WN_ROWS_MAX, "rows to select")                                        \
+    P(i64, per_source, 100, 2, 10000, "rows drawn from each source to compare with the target")  \
+    P(i64, target_sample, 400, 2, 20000, "rows drawn from the target")                           \
+    P(f64, blur, 1, 0.01, 100, "weight of the entropy, as a share of the mean squared distance") \
+    P(i32, max_iter, 100, 1, 1000000, "steps of the weights at most")                            \
+    P(f64, tol, 1e-4, 0, 1,                                                                      \
+      "stop when no mixture can be nearer by more than this share of the mean squared distance") \
+    P(i32, repeats, 3, 1, 1000, "fits on new samples, whose weights are averaged")               \
     P(u64, seed, 0, 0, 0, "seed of the samples and of the rows that are taken")
 WN_PARAM_STRUCT(wn_select_mixture_projektor_params, WN_SELECT_MIXTURE_PROJEKTOR_PARAMS);
 

@@ -128,6 +128,7 @@ static wn_select_mixture_projektor_params params(int64_t size)
     wn_params_init(wn_method_find("select", "mixture_projektor"), &p);
     p.size = size;
     p.repeats = 2;
+    p.tol = 1e-3;
     return p;
 }
 
