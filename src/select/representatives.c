@@ -17,42 +17,12 @@ extern const wn_method wni_method_select_submodular_dynamic;
 #define SLACK        3 /* guesses outside the range that are not dropped yet */
 #define ROWS_AT_ONCE 64
 
-struct wn_representatives {
-    wn_ctx *ctx;
-    const wn_pool *pool;
-    wn_select_submodular_dynamic_params p;
-    wni_mat witness;
-    double scale; /* of squared distances under L2 */
-    wni_rep_table table;
-    int64_t live, places; /* live rows; slots ever used */
-    int32_t *slot;        /* (n) of each row, -1 = not live */
-    int64_t *row;         /* (room) */
-    int32_t *free_slot;   /* (room) */
-    int64_t n_free;
-    int32_t *incoming; /* (n_incoming) slots of this update */
-    int64_t n_incoming;
-
-    int32_t guesses;
-    uint32_t *tau;         /* (guesses) ascending */
-    int64_t *at;           /* (guesses) live rows whose single value has this as the largest tau */
-    wni_rep_chain **chain; /* (guesses) NULL = out of range */
-    int32_t *active;       /* (guesses) those with a chain */
-    int32_t n_active;
-    int32_t low, high; /* guesses that are needed now */
-    int broken;
-};
-
 /* ---- making it -------------------------------------------------------------------------------------- */
-
-static int64_t unit(const wn_representatives *r)
-{
-    return r->p.objective == WN_COVER_COUNT ? 1 : 65535;
-}
 
 /* Whole numbers 1, 2, ... that grow by at most 1 + epsilon a step, up to the largest possible tau. */
 static wn_status make_guesses(wn_representatives *r)
 {
-    double most = (double)unit(r) * (double)r->witness.n, t = 1;
+    double most = (double)wni_rep_unit(r) * (double)r->witness.n, t = 1;
     int32_t n = 1;
     wn_status st = WN_OK;
 
@@ -276,7 +246,7 @@ done:
 /* The best single row tells between which values the optimum lies; tau is the optimum / (2 size). */
 static void find_range(wn_representatives *r)
 {
-    double total = (double)unit(r) * (double)r->witness.n, twice = 2.0 * (double)r->p.size;
+    double total = (double)wni_rep_unit(r) * (double)r->witness.n, twice = 2.0 * (double)r->p.size;
     double least, most;
     int32_t top = r->guesses - 1;
 
@@ -377,7 +347,7 @@ done:
     return st;
 }
 
-static wn_status usable(wn_representatives *r)
+wn_status wni_rep_usable(wn_representatives *r)
 {
     if (!r->broken) return WN_OK;
     return wni_fail(r->ctx, WN_E_USAGE,
@@ -421,7 +391,7 @@ static wn_status set_incoming(wn_representatives *r, int64_t n)
 
 wn_status wn_representatives_insert(wn_representatives *r, const int64_t *rows, int64_t n)
 {
-    wn_status st = usable(r);
+    wn_status st = wni_rep_usable(r);
 
     if (st != WN_OK || n <= 0) return st;
     if ((st = check_rows(r, rows, n, 0)) != WN_OK) return st;
@@ -449,7 +419,7 @@ done:
 
 wn_status wn_representatives_delete(wn_representatives *r, const int64_t *rows, int64_t n)
 {
-    wn_status st = usable(r);
+    wn_status st = wni_rep_usable(r);
 
     if (st != WN_OK || n <= 0) return st;
     if ((st = check_rows(r, rows, n, 1)) != WN_OK) return st;
@@ -469,73 +439,6 @@ wn_status wn_representatives_delete(wn_representatives *r, const int64_t *rows, 
     WNI_TRY(move_range(r));
     r->broken = 0;
 done:
-    return st;
-}
-
-/* ---- the answer ------------------------------------------------------------------------------------------ */
-
-/* Picks that are still free go to the rows that add most; `bound` holds what each added when it was last
- * looked at, which is never less than what it adds now. */
-static wn_status complete_picks(wn_representatives *r, uint16_t *best, int64_t *rows,
-                                int64_t *count, int64_t *value)
-{
-    int64_t want = wni_min(r->p.size, r->live);
-    uint32_t *bound = NULL;
-    wn_status st = WN_OK;
-
-    WNI_NEW(r->ctx, bound, r->places);
-    for (int32_t s = 0; s < r->places; s++)
-        bound[s] = r->row[s] < 0 ? 0 : r->table.single[s] + 1; /* 0 = not to be taken */
-    for (int64_t i = 0; i < *count; i++)
-        bound[r->slot[rows[i]]] = 0;
-    while (*count < want) {
-        int32_t top = -1;
-        uint32_t gain;
-        WNI_TRY(wni_poll(r->ctx));
-        for (int32_t s = 0; s < r->places; s++)
-            if (bound[s] && (top < 0 || bound[s] > bound[top] ||
-                             (bound[s] == bound[top] && r->row[s] < r->row[top])))
-                top = s;
-        gain = wni_rep_gain(&r->table, best, top);
-        if (gain + 1 < bound[top]) {
-            bound[top] = gain + 1;
-            continue;
-        }
-        *value = wni_rep_add(&r->table, best, top, best);
-        rows[(*count)++] = r->row[top];
-        bound[top] = 0;
-    }
-done:
-    wni_free(r->ctx, bound);
-    return st;
-}
-
-wn_status wn_representatives_current(wn_representatives *r, int complete, int64_t *rows,
-                                     int64_t *count, double *value)
-{
-    const wni_rep_chain *best = NULL;
-    uint16_t *covered = NULL;
-    int64_t sum = 0;
-    wn_status st = usable(r);
-
-    if (st != WN_OK) return st;
-    *count = 0;
-    for (int32_t i = 0; i < r->n_active; i++) {
-        const wni_rep_chain *c = r->chain[r->active[i]];
-        if (!best || c->value[c->picks] > best->value[best->picks]) best = c;
-    }
-    WNI_NEW0(r->ctx, covered, r->table.ld);
-    if (best) {
-        for (int32_t i = 0; i < best->picks; i++)
-            rows[(*count)++] = r->row[best->pick[i]];
-        memcpy(covered, best->best + best->picks * r->table.ld,
-               (size_t)r->table.ld * sizeof *covered);
-        sum = best->value[best->picks];
-    }
-    if (complete) WNI_TRY(complete_picks(r, covered, rows, count, &sum));
-    *value = (double)sum / ((double)unit(r) * (double)r->witness.n);
-done:
-    wni_free(r->ctx, covered);
     return st;
 }
 
