@@ -120,8 +120,10 @@ check_python() {
         "$venv/bin/pip" -q wheel --disable-pip-version-check --no-deps -w build/check/wheel . &&
         PATH=$PWD/$venv/bin:$PATH "$venv/bin/auditwheel" repair -w build/check/wheelhouse \
             build/check/wheel/*.whl &&
-        "$venv/bin/pip" -q install --disable-pip-version-check --no-deps build/check/wheelhouse/*.whl || return 1
-    [ -e build/check/wheelhouse/winnow-*-py3-none-manylinux*.whl ] || { echo "error: not one wheel for all Pythons"; return 1; }
+        "$venv/bin/pip" -q install --disable-pip-version-check --no-deps build/check/wheelhouse/*.whl ||
+        return 1
+    [ -e build/check/wheelhouse/winnow-*-py3-none-manylinux*.whl ] ||
+        { echo "error: not one wheel for all Pythons"; return 1; }
     WINNOW_COMMAND=$PWD/build/winnow "$venv/bin/python" -m pytest -q -p no:cacheprovider tests/python \
         >"$logs/pytest.log" 2>&1 || rc=1
     cat "$logs/pytest.log"

@@ -55,6 +55,7 @@ def test_what_the_library_needs():
     out = subprocess.run(["readelf", "-d", os.path.join(HERE, "libwinnow.so")], capture_output=True, text=True)
     if out.returncode:
         pytest.skip("no readelf")
-    needed = {line.split("[")[1].split(".so")[0].split("-")[0] for line in out.stdout.splitlines() if "(NEEDED)" in line}
+    names = [line.split("[")[1] for line in out.stdout.splitlines() if "(NEEDED)" in line]
+    needed = {name.split(".so")[0].split("-")[0] for name in names}
     assert needed <= {"libc", "libm", "libpthread", "ld", "libsqlite3", "libz", "libzstd",
                       "libjansson", "libxxhash"}, needed
