@@ -27,7 +27,8 @@ static wn_status check_weights(wn_ctx *ctx, const wn_cluster_input *in)
         any |= in->weights[row] > 0;
     }
     return any ? WN_OK
-               : wni_fail(ctx, WN_E_DATA, "the weights of all %lld rows are zero: nothing to cluster",
+               : wni_fail(ctx, WN_E_DATA,
+                          "the weights of all %lld rows are zero: nothing to cluster",
                           (long long)n);
 }
 

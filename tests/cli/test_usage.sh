@@ -43,7 +43,8 @@ bad "plan of what is no family" 2 "found 'info', which needs no plan" plan info 
 bad "plan of a replay" 2 "winnow replay MANIFEST --dry-run" plan replay manifest.json
 bad "plan of what is no verb" 2 "unknown verb 'curat'" plan curat "$P"
 bad "neither method nor file" 2 \
-    "agglomerative is neither a method of cluster (kmeans, hkmeans, assign) nor a file" cluster agglomerative "$P" -o out
+    "agglomerative is neither a method of cluster (kmeans, hkmeans, assign) nor a file" \
+    cluster agglomerative "$P" -o out
 bad "standard input" 2 "standard input cannot be read" curate - -o out
 bad "--levels and --k" 2 "--levels and --k are both given" curate "$P" --size 50 --levels 3 --k 30 -o out
 for flag in "--rows 50" "--dtype f32" "--member x"; do
