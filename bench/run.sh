@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Benchmarks beside the peers.   run.sh [BUILD] [kmeans|memory|select|sampler|minhash|python...]
-# UPDATE=1 writes docs/benchmarks.md. ROUNDS=3, ROWS, DIM, K change the size.
+# Benchmarks beside the peers.   run.sh [BUILD] [kmeans|memory|select|sampler|minhash|python|selection...]
+# UPDATE=1 writes docs/benchmarks.md and, of selection, docs/selection.md. ROUNDS=3, ROWS, DIM, K change the size;
+# QUICK=1 makes selection a matter of a minute.
 set -u
 cd "$(dirname "$0")/.."
 build=${1:-build}
@@ -38,7 +39,8 @@ for what in "$@"; do
         "$venv/bin/pip" install -q . || { rc=1; continue; }
         "$venv/bin/python" bench/bench_python.py "$build" || rc=1
         ;;
-    *) echo "bench: no benchmark '$what': kmeans, memory, select, sampler, minhash or python" >&2; rc=2 ;;
+    selection) "$venv/bin/python" bench/bench_selection.py "$build" ${QUICK:+--quick} || rc=1 ;;
+    *) echo "bench: no benchmark '$what': kmeans, memory, select, sampler, minhash, python or selection" >&2; rc=2 ;;
     esac
 done
 exit $rc
