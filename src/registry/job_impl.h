@@ -51,6 +51,11 @@ struct wn_job {
 /* Nonzero when the method takes the input as paths, so that every file of a folder is part of it. */
 int wni_job_takes_files(const wn_job *job, const char *name);
 
+/* The input of this name, or NULL. */
+const wn_family_input *wni_job_find_input(const wn_family *family, const char *name);
+/* *at = a copy of `text`, in place of what was there. */
+wn_status wni_job_replace(wn_ctx *ctx, char **at, const char *text);
+
 /* The manifest of a finished run, but for "outputs", which need its files: job, inputs with size and hash,
  * machine, timings, record. */
 wn_status wni_manifest_make(wn_job *job, const wni_run *run, double seconds, double cpu_seconds,
