@@ -324,7 +324,9 @@ WN_API wn_status wn_select_dataset_quant(wn_ctx *ctx, const wn_select_input *in,
                                          wn_selection **out);
 #define WN_SELECT_MIXTURE_PROJEKTOR_PARAMS(P)                                                    \
     P(i64, size, 10000, 1, WN_ROWS_MAX, "rows to select")                                        \
-    P(i64, per_source, 100, 2, 10000, "rows drawn from each source to compare with the target")  \
+    P(i64, per_source, 0, 0, 10000,                                                              \
+      "rows drawn from each source to compare with the target; 0 = 100, fewer of each when "     \
+      "there are more than 16 sources")                                                          \
     P(i64, target_sample, 400, 2, 20000, "rows drawn from the target")                           \
     P(f64, blur, 1, 0.01, 100, "weight of the entropy, as a share of the mean squared distance") \
     P(i32, max_iter, 100, 1, 1000000, "steps of the weights at most")                            \

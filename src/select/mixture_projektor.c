@@ -23,6 +23,10 @@ WN_PARAM_TABLE(wn_select_mixture_projektor_params, WN_SELECT_MIXTURE_PROJEKTOR_P
 #define LEAST_WEIGHT 1e-9
 #define STEPS_BACK   6
 
+#define PER_SOURCE       100  /* rows drawn from each source ... */
+#define ALL_SOURCES      1600 /* ... while all together are at most as many */
+#define PER_SOURCE_LEAST 8
+
 typedef struct mixing {
     const wn_select_input *in;
     const wn_select_mixture_projektor_params *p;
@@ -38,9 +42,17 @@ typedef struct mixing {
     double value, self_target;
     double gap; /* the value is at most this far above the least possible */
     int32_t iterations;
+    int64_t per_source; /* rows drawn from each */
 } mixing;
 
 /* ---- samples ---------------------------------------------------------------------------------------- */
+
+/* The work grows with the square of all rows drawn: from many sources fewer of each are drawn. */
+static int64_t rows_of_source(const wn_select_mixture_projektor_params *p, int32_t sources)
+{
+    if (p->per_source > 0) return p->per_source;
+    return wni_max(PER_SOURCE_LEAST, wni_min(PER_SOURCE, ALL_SOURCES / wni_max(sources, 1)));
+}
 
 /* Up to `per_source` random rows of each source. */
 static wn_status sample_sources(wn_ctx *ctx, mixing *t, int64_t repeat)
@@ -51,7 +63,7 @@ static wn_status sample_sources(wn_ctx *ctx, mixing *t, int64_t repeat)
 
     for (int32_t g = 0; g < t->s.k; g++) {
         t->begin[g] = total;
-        total += wni_min(t->s.size[g], t->p->per_source);
+        total += wni_min(t->s.size[g], t->per_source);
     }
     t->begin[t->s.k] = total;
     WNI_NEW(ctx, rows, total);
@@ -206,7 +218,7 @@ static wn_status set_up(wn_ctx *ctx, mixing *t)
     wn_status st = WN_OK;
 
     for (int32_t g = 0; g < t->s.k; g++)
-        points += wni_min(t->s.size[g], t->p->per_source);
+        points += wni_min(t->s.size[g], t->per_source);
     WNI_NEW(ctx, t->begin, t->s.k + (int64_t)1);
     for (size_t i = 0; i < sizeof per_source / sizeof per_source[0]; i++)
         WNI_NEW0(ctx, *per_source[i], t->s.k);
@@ -345,6 +357,7 @@ static wn_status prepare(wn_ctx *ctx, const wn_select_input *in, const void *par
     WNI_TRY(wni_sources_open(ctx, "mixture_projektor", in, p->size, &t->s));
     t->in = in;
     t->p = p;
+    t->per_source = rows_of_source(p, t->s.k);
     if (wn_pool_rows(in->target) == 0)
         return wni_fail(ctx, WN_E_DATA,
                         "select mixture_projektor: the target has no rows: give vectors of what "
@@ -365,7 +378,7 @@ static wn_status projektor_estimate(wn_ctx *ctx, const wn_select_input *in, cons
     *out = (wn_estimate){0};
     WNI_TRY(prepare(ctx, in, params, &p, &t));
     for (int32_t g = 0; g < t.s.k; g++)
-        points += wni_min(t.s.size[g], p.per_source);
+        points += wni_min(t.s.size[g], t.per_source);
     targets = wni_min(wn_pool_rows(in->target), p.target_sample);
     most = wni_max(points, targets);
     fit = wni_max(n * 8 + t.s.k * 8, points * targets * 8 + points * points * 4 +

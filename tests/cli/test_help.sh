@@ -108,7 +108,7 @@ for name in ("corpus.jsonl", "part_0.jsonl", "part_1.jsonl"):
             f.write(json.dumps({"text": json.loads(line)["gloss"]}) + "\n")
 END
 PATH=$(dirname "$WINNOW"):$PATH
-(cd examples && "$WINNOW" cluster kmeans embeddings.npy --k 64 --max-iter 3 -o tree -q &&
+(cd examples && "$WINNOW" cluster kmeans embeddings.npy --k 8 --max-iter 3 -o tree -q &&
     "$WINNOW" graph knn embeddings.npy -o graph -q &&
     "$WINNOW" learn logistic embeddings.npy --labels labels.npy -o model -q)
 while read -r family method; do
