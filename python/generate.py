@@ -7,6 +7,7 @@ here without an edit.
 """
 import json
 import os
+import re
 import sys
 import textwrap
 
@@ -19,6 +20,10 @@ SHARED = [
     ("progress", "bool | Callable | None",
      "True = a bar by tqdm, when installed; or called as f(stage, done, total)"),
 ]
+RAISES = [("UsageError (a ValueError), InputTypeError (a TypeError)", "an argument that is wrong in itself"),
+          ("DataError (a ValueError), MissingFileError (a FileNotFoundError)",
+           "data that is bad or does not fit: the file and the row are named"),
+          ("OutOfMemory (a MemoryError)", "the run would not fit memory; said before it starts")]
 TYPES = {"i32": "int", "i64": "int", "u64": "int", "f64": "float", "bool": "bool", "choice": "str",
          "text": "str", "list": "Sequence[int] | int | None"}
 KINDS = {"pool": "Vectors", "text": "Paths", "files": "Paths", "matrix": "Vectors", "tree": "Artefact",
@@ -29,6 +34,18 @@ KINDS = {"pool": "Vectors", "text": "Paths", "files": "Paths", "matrix": "Vector
 def kind_of(kind):
     """The Python name of what an input takes; a kind that is not listed is a folder that some method made."""
     return KINDS.get(kind.split("|")[0], "Artefact")
+
+
+# What an argument of a kind may be, for the docstrings: its shape, and where it comes from.
+FORMS = {"pool": "array (n, d) of f32, f64, f16, bf16, i8, u8 or i32, or paths",
+         "text": "path or list of paths", "files": "path or list of paths", "matrix": "array (n, d), or a path",
+         "tree": "fitted estimator, Result of wn.cluster, or its folder",
+         "graph": "Result of wn.graph, or its folder",
+         "model": "fitted estimator, Result of wn.learn, or its folder",
+         "scores": "array (n,), Result of wn.score, or a path",
+         "labels": "array (n,) of integers or words, Result of wn.cluster, or a path",
+         "rows": "array of row numbers, mask (n,), Result of wn.select or wn.dedup, or a path",
+         "ints": "array of integers, or a path"}
 
 
 # How the field writes the names of these methods; others are capitalised.
@@ -66,6 +83,21 @@ def entry(name, kind, text, indent):
     return f"{' ' * indent}{name} : {kind}\n{wrapped(text, indent + 4)}"
 
 
+def bound(value):
+    """2147483647 -> 2^31 - 1, 0.5 -> 0.5"""
+    if 1 << 20 <= value < 1 << 63 and value == int(value):
+        bits = int(value + 1).bit_length() - 1
+        for power, text in ((1 << bits, f"2^{bits}"), ((1 << bits) - 1, f"2^{bits} - 1")):
+            if value == power:
+                return text
+    return str(int(value)) if abs(value) < 1e7 and value == int(value) else f"{value:g}"
+
+
+def in_python(text):
+    """Help in the words of the command line, in those of Python."""
+    return re.sub(r"(?<![\w-])--([a-z][a-z0-9-]*[a-z0-9])", lambda m: m[1].replace("-", "_"), text)
+
+
 def params_text(method, indent):
     lines = []
     for p in method["params"]:
@@ -73,8 +105,8 @@ def params_text(method, indent):
         if p["type"] == "choice":
             kind = "{" + ", ".join(repr(c) for c in p["choices"]) + "}"
         elif p["type"] in ("i32", "i64", "f64", "list"):
-            kind += f", {p['low']:g} to {p['high']:g}"
-        lines.append(entry(p["name"], f"{kind}, default {default(p)}", p["help"], indent))
+            kind += f", {bound(p['low'])} to {bound(p['high'])}"
+        lines.append(entry(p["name"], f"{kind}, default {default(p)}", in_python(p["help"]), indent))
     return lines
 
 
@@ -82,7 +114,8 @@ def inputs_text(method, indent):
     lines = []
     for i in method["inputs"]:
         name = positional(method)[1] if i["name"] == "pool" else python_name(i["name"])
-        lines.append(entry(name, f"{kind_of(i['kind'])}, {i['need']}", i["help"], indent))
+        lines.append(entry(name, f"{FORMS.get(i['kind'].split('|')[0], 'folder')}; {i['need']}",
+                           in_python(i["help"]), indent))
     return lines
 
 
@@ -93,9 +126,11 @@ def docstring(method, indent, shared):
     out += inputs_text(method, indent) if shared else []
     out += params_text(method, indent)
     out += [entry(n, k, t, indent) for n, k, t in SHARED
-            if shared or n not in ("output", "force")]
+            if (shared or n not in ("output", "force")) and (n != "metric" or has_metric(method))]
     if shared:
         out += ["", f"{pad}Returns", f"{pad}-------", f"{pad}Result"]
+        out += ["", f"{pad}Raises", f"{pad}------"]
+        out += [entry(name, "", text, indent).replace(" : ", "") for name, text in RAISES]
     out += ["", f"{pad}Notes", f"{pad}-----", wrapped("Cost: " + method["cost"], indent)]
     if method["papers"]:
         out.append(wrapped("Source: " + ", ".join(method["papers"]), indent))
@@ -239,12 +274,16 @@ def module(told):
 # ---- stubs -------------------------------------------------------------------------------------------------
 
 def typed(method, arguments_list):
+    return ", ".join(typed_list(method, arguments_list))
+
+
+def typed_list(method, arguments_list):
     kinds = {python_name(i["name"]): kind_of(i["kind"]) for i in method["inputs"]}
     first = positional(method)
     if first:
         kinds[first[1]] = kind_of(first[0]["kind"])
         if method["family"] == "batch":
-            kinds["X"] = "int | Sized"
+            kinds["X"] = "int | Sized | Artefact"
     kinds.update({n: k for n, k, _ in SHARED})
     for p in method["params"]:
         kinds[p["name"]] = TYPES[p["type"]]
@@ -260,7 +299,7 @@ def typed(method, arguments_list):
         if value == "None" and "None" not in kind:
             kind += " | None"
         out.append(f"{name}: {kind}" + (f" = {value}" if value else ""))
-    return ", ".join(out)
+    return out
 
 
 def stubs(told, head):
@@ -269,7 +308,9 @@ def stubs(told, head):
         if base_of(m):
             names = [f"{p['name']}={default(p)}" for p in m["params"]] + shared_arguments(m, False)
             first, *rest = names
-            out.append(f"class {class_name(m['name'])}({base_of(m)}):\n"
+            out.append(f"class {class_name(m['name'])}({base_of(m)}):\n" + "".join(
+                           f"    {a.split(':')[0]}: {a.partition(': ')[2].rpartition(' = ')[0]}\n"
+                           for a in typed_list(m, names)) +
                        f"    def __init__(self, {typed(m, [first, '*', *rest])}) -> None: ...\n")
     for f in told["families"]:
         methods = [m for m in told["methods"] if m["family"] == f["name"]]

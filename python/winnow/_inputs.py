@@ -35,13 +35,15 @@ def path_text(path):
     return text.encode()
 
 
-def _torch_view(x):
+def _torch_view(x, name):
     """A torch tensor as an array over its memory, and the name of its type if NumPy has none."""
     import torch
 
     x = x.detach()
+    if x.layout != torch.strided:
+        raise _lib.InputTypeError(f"{name}: found a tensor of layout {x.layout}; pass X.to_dense()")
     if x.device.type != "cpu":
-        raise _lib.InputTypeError(f"the tensor is on {x.device}; pass X.cpu()")
+        raise _lib.InputTypeError(f"{name}: the tensor is on {x.device}; pass X.cpu()")
     if x.dtype == torch.bfloat16:
         return np.from_dlpack(x.view(torch.int16)), "bf16"
     return np.from_dlpack(x), None
@@ -82,6 +84,21 @@ def _arrow_view(x):
     return values.to_numpy(zero_copy_only=True).reshape(len(x), width)
 
 
+def _arrow_values(x, name):
+    """One value per row of an Arrow column, as a NumPy array."""
+    try:
+        import pyarrow as pa
+    except ImportError:
+        raise _lib.InputTypeError(f"{name}: Arrow data needs pyarrow: pip install pyarrow") from None
+    if not isinstance(x, (pa.Array, pa.ChunkedArray)):
+        x = pa.chunked_array(x) if hasattr(x, "__arrow_c_stream__") else pa.array(x)
+    if x.null_count:
+        raise _lib.DataError(f"{name}: the Arrow column has {x.null_count} rows without a value; drop them first")
+    if pa.types.is_dictionary(x.type):
+        x = x.cast(x.type.value_type)
+    return np.asarray(x)
+
+
 def is_parquet(x):
     """FILE.parquet or FILE.parquet:COLUMN"""
     return is_path(x) and (os.fspath(x).endswith(".parquet") or ".parquet:" in os.fspath(x))
@@ -109,26 +126,29 @@ def parquet_column(path):
     return pq.read_table(file, columns=[column])[column].combine_chunks()
 
 
-def _view(x):
+def _view(x, name="X"):
     if hasattr(x, "toarray") and hasattr(x, "nnz"):
-        raise _lib.InputTypeError("Sparse data is not supported; pass X.toarray()")
+        raise _lib.InputTypeError(f"{name}: Sparse data is not supported; pass X.toarray()")
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        raise _lib.InputTypeError(f"{name}: some values are masked; pass X.filled(0), or the rows without any")
     if isinstance(x, np.ndarray):
         return x, ("bf16" if x.dtype.name == "bfloat16" else None)
     if type(x).__module__.partition(".")[0] == "torch":
-        return _torch_view(x)
+        return _torch_view(x, name)
     if hasattr(x, "__arrow_c_array__") or hasattr(x, "__arrow_c_stream__"):
         return _arrow_view(x), None
     if hasattr(x, "__dlpack__"):
         return np.from_dlpack(x), None
     if hasattr(x, "__array__"):
         return np.asarray(x), None
-    raise _lib.InputTypeError(f"found {type(x).__name__}, expected an array, a path or a list of paths; "
+    raise _lib.InputTypeError(f"{name}: found {type(x).__name__}, expected an array, a path or a list of paths; "
                               "pass np.asarray(X, dtype=np.float32)")
 
 
 def matrix(x, name="X"):
     """(array, type name) of vectors over their own memory, or the error that says what to pass."""
-    a, dtype = _view(x)
+    a, dtype = _view(x, name)
+    torch = type(x).__module__.partition(".")[0] == "torch"
     if a.ndim != 2:
         hint = "X.reshape(1, -1) for one row" if a.ndim == 1 else "one row per vector"
         raise _lib.UsageError(f"{name}: found {a.ndim} dimensions, expected 2 (n, d). "
@@ -137,12 +157,14 @@ def matrix(x, name="X"):
     if dtype is None and a.dtype.kind == "c":
         raise _lib.UsageError(f"{name}: Complex data not supported: found {a.dtype}; pass X.real")
     if dtype is None:
-        fix = _FIX.get(a.dtype.name, "X.astype(np.float32)")
+        fix = "X.float()" if torch else _FIX.get(a.dtype.name, "X.astype(np.float32)")
+        if not a.dtype.isnative:
+            fix = 'X.astype(X.dtype.newbyteorder("="))'
         raise _lib.InputTypeError(f"{name}: found {a.dtype}, expected f32, f64, f16, bf16, i8, u8 or i32; "
                                   f"pass {fix}")
     if not a.flags.c_contiguous:
         raise _lib.UsageError(f"{name}: the rows do not lie one behind the other; pass "
-                              "np.ascontiguousarray(X)")
+                              + ("X.contiguous()" if torch else "np.ascontiguousarray(X)"))
     return a, dtype
 
 
@@ -170,15 +192,21 @@ class Pool:
 
 
 # The name under which a reader looks for a column of each kind.
-_COLUMN_FILES = {"labels": "labels.npy", "scores": "scores.npy", "rows": "rows.npy", "ints": "quota.npy"}
+COLUMN_FILES = {"labels": "labels.npy", "scores": "scores.npy", "rows": "rows.npy", "ints": "quota.npy"}
 
 
 def column(x, kind, name):
     """A one-dimensional array in a form that the library reads."""
     if isinstance(x, (list, tuple)):
-        x = np.asarray(x)
-    a = _view(x)[0]
+        x = np.asarray(x) if len(x) or kind == "scores" else np.empty(0, np.int64)
+    if hasattr(x, "__arrow_c_array__") or hasattr(x, "__arrow_c_stream__"):
+        x = _arrow_values(x, name)
+    a = _view(x, name)[0]
     if a.dtype == object:
+        gone = [i for i, v in enumerate(a.flat) if v is None or v != v]
+        if gone:
+            raise _lib.DataError(f"{name}: entry {gone[0]} has no value; drop {len(gone)} such rows, or give "
+                                 "them a value of their own")
         a = a.astype(str)
     if a.ndim != 1:
         raise _lib.UsageError(f"{name}: found {a.ndim} dimensions, expected one value per row")
@@ -186,6 +214,8 @@ def column(x, kind, name):
         a = np.flatnonzero(a)
     if a.dtype.str in ("<u8",):
         a = a.astype(np.int64)
+    if not a.dtype.isnative:
+        a = a.astype(a.dtype.newbyteorder("="))
     return np.ascontiguousarray(a)
 
 
@@ -254,8 +284,8 @@ class Folder:
 
 def is_column(kind):
     """Whether an input of this kind may be an array with one value per row."""
-    return kind in _COLUMN_FILES
+    return kind in COLUMN_FILES
 
 
 def column_file(kind):
-    return _COLUMN_FILES[kind]
+    return COLUMN_FILES[kind]

@@ -5,7 +5,9 @@ threads, and nothing of a parent process is used in a forked child. Results keep
 threads stopped.
 """
 import ctypes as C
+import operator
 import os
+import re
 import signal
 import threading
 
@@ -48,6 +50,7 @@ def _declare(name, result, *arguments):
 
 
 STATUS = C.c_int
+THREADS_MAX = 4096
 version = _declare("wn_version", STR)
 ctx_options_init = _declare("wn_ctx_options_init", None, C.POINTER(CtxOptions))
 ctx_new = _declare("wn_ctx_new", STATUS, C.POINTER(CtxOptions), C.POINTER(PTR))
@@ -59,6 +62,7 @@ pool_free = _declare("wn_pool_free", None, PTR)
 dtype_from_name = _declare("wn_dtype_from_name", C.c_int, STR)
 metric_from_name = _declare("wn_metric_from_name", C.c_int, STR)
 folder_new = _declare("wn_folder_new", STATUS, PTR, C.POINTER(PTR))
+folder_path = _declare("wn_folder_path", STR, PTR)
 folder_free = _declare("wn_folder_free", None, PTR)
 folder_count = _declare("wn_folder_count", I32, PTR)
 folder_at = _declare("wn_folder_at", C.POINTER(FolderItem), PTR, I32)
@@ -130,6 +134,18 @@ _BY_STATUS = {2: UsageError, 3: DataError, 4: SystemFailure, 5: OutOfMemory, 6: 
 CANCELLED = 7
 
 
+_FORCE = "give another -o, or --force to replace it"
+
+
+def in_python(text, names):
+    """An error in the words of the command line, in those of Python."""
+    for path in sorted(names, key=len, reverse=True):
+        text = re.sub(re.escape(path) + r"(?!\d)", names[path], text)
+    text = text.replace(_FORCE, "give another output=, or force=True to replace it")
+    text = re.sub(r"(?<![^\s(`'|])--([a-z][a-z0-9]*(?:-[a-z0-9]+)*)", lambda m: m[1].replace("-", "_"), text)
+    return re.sub(r"(?<![^\s(`'|])-o(?!\w)", "output=", text)
+
+
 # ---- contexts ----------------------------------------------------------------------------------------------
 
 _SIZES = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
@@ -148,12 +164,26 @@ def memory_bytes(memory):
                 break
         else:
             number, factor = text, 1
-        try:
-            return int(float(number) * factor)
-        except ValueError:
-            raise UsageError(f"memory: found {memory!r}, expected bytes or a text like '4G' or "
-                             "'512MiB'") from None
-    return int(memory)
+    else:
+        number, factor = memory, 1
+    try:
+        size = int(float(number) * factor) if factor > 1 or isinstance(memory, str) else int(number)
+    except (TypeError, ValueError, OverflowError):
+        size = -1
+    if not 0 <= size < 1 << 63:
+        raise UsageError(f"memory: found {memory!r}, expected bytes or a text like '4G' or '512MiB'")
+    return size
+
+
+def thread_count(threads):
+    """None or 0 = the library's own choice."""
+    try:
+        count = operator.index(0 if threads is None else threads)
+    except TypeError:
+        raise InputTypeError(f"threads: found {threads!r}, expected a whole number") from None
+    if not 0 <= count <= THREADS_MAX:
+        raise UsageError(f"threads: found {count}, expected 0 to {THREADS_MAX}, or None")
+    return count
 
 
 class _Interrupt:
@@ -169,7 +199,9 @@ class _Interrupt:
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
             self.before = signal.getsignal(signal.SIGINT)
-            if self.before is not None:
+            if not callable(self.before):
+                self.before = None  # nobody in Python waits for it: ignored, or the system's own
+            else:
                 signal.signal(signal.SIGINT, self._remember)
         return self
 
@@ -180,7 +212,7 @@ class _Interrupt:
         if self.before is None:
             return
         signal.signal(signal.SIGINT, self.before)
-        if self.signal and callable(self.before):
+        if self.signal:
             self.before(*self.signal)
 
 
@@ -193,9 +225,10 @@ class Context:
         self._interrupt = None
         self._error = None
         self._progress = progress
+        self.names = {}  # folder in memory -> the argument that it holds
         options = CtxOptions()
         ctx_options_init(C.byref(options))
-        options.threads = int(threads or 0)
+        options.threads = thread_count(threads)
         options.memory_bytes = memory_bytes(memory)
         # The callbacks are fields of self, so that they live as long as the library may call them.
         options.cancel = self._on_cancel = CtxOptions.CANCEL(self._cancel)
@@ -230,7 +263,8 @@ class Context:
             return
         if status == CANCELLED:
             raise KeyboardInterrupt
-        raise _BY_STATUS.get(status, WinnowError)(ctx_error(self._ptr).decode(errors="replace"))
+        text = ctx_error(self._ptr).decode(errors="replace")
+        raise _BY_STATUS.get(status, WinnowError)(in_python(text, self.names))
 
     def call(self, function, *arguments):
         """A call that may take long: Ctrl-C stops it. The GIL is released meanwhile."""

@@ -2,8 +2,11 @@
 import ctypes as C
 import json
 import os
+import shutil
+import sys
 import tempfile
 import warnings as _warnings
+import weakref
 
 import numpy as np
 
@@ -47,6 +50,17 @@ class Result:
         raise AttributeError(f"this result has no {name!r}; it has "
                              + ", ".join(_attribute(f) for f in self.__dict__.get("arrays", {})))
 
+    def __getstate__(self):
+        state = dict(self.__dict__)
+        if state.pop("_scratch", None) is not None:
+            state["path"] = None  # a temporary folder, which stays behind
+        return state
+
+    def __copy__(self):
+        copy = type(self).__new__(type(self))
+        copy.__dict__.update(self.__dict__)
+        return copy
+
     def __dir__(self):
         return [*super().__dir__(), *(_attribute(f) for f in self.arrays)]
 
@@ -88,6 +102,8 @@ class Result:
 
 def artefact(value):
     """The Result behind a value that a run or a fitted estimator left, or None."""
+    if hasattr(value, "_fitted"):
+        value._fitted()
     result = getattr(value, "result_", value)
     return result if isinstance(result, Result) else None
 
@@ -112,30 +128,31 @@ class _Job:
         self.ctx.check(_lib.job_set(self.ptr, name.encode(), value.encode()))
 
     def input(self, name, kind, value, metric):
+        # As the caller knows it.
+        shown = name if name != "pool" else "X" if "pool" in kind else "paths"
+        shown = shown.replace("-", "_")
         if _inputs.is_parquet(value):
             value = _inputs.parquet_column(value)
-        if _inputs.is_path(value):
-            value = [value]
-        if _inputs.is_paths(value):
-            for path in value:
+        if _inputs.is_path(value) or _are_paths(kind, value):
+            for path in [value] if _inputs.is_path(value) else value:
                 self.ctx.check(_lib.job_input(self.ptr, name.encode(), _inputs.path_text(path)))
             return
         result = artefact(value)
         if result is not None:
             self._folder(name, result)
         elif kind.startswith(("pool", "matrix")):
-            pool = _inputs.Pool(self.ctx, value, metric if kind.startswith("pool") else "l2", name)
+            pool = _inputs.Pool(self.ctx, value, metric if kind.startswith("pool") else "l2", shown)
             self.pools.append(pool)
             self.ctx.check(_lib.job_input_pool(self.ptr, name.encode(), pool.ptr))
         elif kind in _MAKERS:
-            raise _lib.InputTypeError(f"{name}: found {type(value).__name__}, expected a path, a fitted "
+            raise _lib.InputTypeError(f"{shown}: found {type(value).__name__}, expected a path, a fitted "
                                       f"estimator or the result of wn.{_MAKERS[kind]}")
         elif not _inputs.is_column(kind):
-            raise _lib.InputTypeError(f"{name}: found {type(value).__name__}, expected a path")
+            raise _lib.InputTypeError(f"{shown}: found {type(value).__name__}, expected a path")
         else:
             folder = _inputs.Folder(self.ctx)
-            folder.add(_inputs.column_file(kind), _inputs.column(value, kind, name))
-            self._give(name, folder)
+            folder.add(_inputs.column_file(kind), _inputs.column(value, kind, shown))
+            self._give(name, folder, _inputs.column_file(kind))
 
     def _folder(self, name, result):
         """The arrays of a result, borrowed: a folder belongs to one context."""
@@ -149,8 +166,12 @@ class _Job:
             folder.add_text(file, text)
         self._give(name, folder)
 
-    def _give(self, name, folder):
+    def _give(self, name, folder, column=None):
         self.folders.append(folder)
+        path = _lib.folder_path(folder.ptr).decode()
+        self.ctx.names[path] = shown = name.replace("-", "_")
+        if column is not None:
+            self.ctx.names[f"{path}/{column}"] = shown
         self.ctx.check(_lib.job_input_folder(self.ptr, name.encode(), folder.ptr))
 
     def free(self):
@@ -159,6 +180,11 @@ class _Job:
             self.ptr = None
         for pool in self.pools:
             pool.free()
+
+
+def _are_paths(kind, value):
+    """Whether a list names files; a column may be a list of words."""
+    return _inputs.is_paths(value) and not (_inputs.is_column(kind) and isinstance(value[0], str))
 
 
 def _parameter_text(name, value):
@@ -171,7 +197,9 @@ def _parameter_text(name, value):
     if isinstance(value, (int, np.integer)):
         return str(int(value))
     if isinstance(value, (str, os.PathLike)):
-        return os.fspath(value)
+        text = os.fspath(value)
+        if isinstance(text, str) and "\0" not in text:
+            return text
     raise _lib.InputTypeError(f"{name}: found {type(value).__name__}, expected a number, a text or a list")
 
 
@@ -181,6 +209,9 @@ class _Bar:
     def __init__(self, progress):
         self.stage = self.bar = None
         self.tell = progress if callable(progress) else None
+        if progress not in (None, False, True) and self.tell is None:
+            raise _lib.InputTypeError(f"progress: found {progress!r}, expected True, False or a function of "
+                                      "(stage, done, total)")
         if progress is True:
             try:
                 from tqdm.auto import tqdm
@@ -201,6 +232,27 @@ class _Bar:
         self.bar = None
 
 
+class _Scratch:
+    """A folder that goes with the last result that holds it."""
+
+    def __init__(self):
+        self.name = tempfile.mkdtemp(prefix="winnow-")
+        weakref.finalize(self, _remove, self.name, os.getpid())
+
+
+def _remove(folder, pid):
+    if os.getpid() == pid:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _callers_level():
+    """The stacklevel of the line outside of this package that called it."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_lib._HERE + os.sep):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
 def _is_text(value):
     paths = [value] if _inputs.is_path(value) else value if _inputs.is_paths(value) else []
     names = [os.fspath(p).removesuffix(".gz").removesuffix(".zst") for p in paths]
@@ -213,6 +265,17 @@ def _told(params, defaults):
             if v is not None and not (n in defaults and type(v) is type(defaults[n]) and v == defaults[n])}
 
 
+def rows_agree(inputs):
+    """A mask has an entry for each row; it is the one input whose length the library does not see."""
+    known = [v for name, (kind, v) in inputs.items() if kind in ("labels", "scores", "pool") and
+             isinstance(v, np.ndarray) and v.ndim]
+    n = len(known[0]) if known else None
+    for name, (kind, value) in inputs.items():
+        dtype = getattr(value, "dtype", None)
+        if kind == "rows" and isinstance(dtype, np.dtype) and dtype.kind == "b" and n not in (None, len(value)):
+            raise _lib.DataError(f"{name}: the mask has {len(value)} entries, the pool {n} rows")
+
+
 def run(family, method, inputs, params, *, defaults=None, metric=None, output=None, force=False,
         threads=None, memory=None, progress=None):
     """Runs `family method`.
@@ -221,11 +284,14 @@ def run(family, method, inputs, params, *, defaults=None, metric=None, output=No
     output : a folder (or file) to write as the command line does; None = the result stays in memory.
     """
     params = _told(params, defaults or {})
+    if output is not None and not _inputs.is_path(output):
+        raise _lib.InputTypeError(f"output: found {type(output).__name__}, expected the path of a folder")
+    rows_agree(inputs)
     inputs = {name: given for name, given in inputs.items() if given[1] is not None}
     if output is None and any(_is_text(value) for kind, value in inputs.values() if "text" in kind
                               or "files" in kind):
         # A table of texts is a file: the run gets a folder of its own, which goes with the result.
-        scratch = tempfile.TemporaryDirectory(prefix="winnow-")
+        scratch = _Scratch()
         result = run(family, method, inputs, params, metric=metric, threads=threads, memory=memory,
                      progress=progress, output=os.path.join(scratch.name, "out"))
         result._scratch = scratch
@@ -237,7 +303,7 @@ def run(family, method, inputs, params, *, defaults=None, metric=None, output=No
     try:
         for name, value in params.items():
             job.set(name, _parameter_text(name, value))
-        files = [_inputs.is_path(v) or _inputs.is_paths(v) for _, v in inputs.values()]
+        files = [_inputs.is_path(v) or _are_paths(k, v) for k, v in inputs.values()]
         if metric is not None and (any(files) or not inputs):
             job.set("metric", metric)
         for name, (kind, value) in inputs.items():
@@ -255,7 +321,7 @@ def run(family, method, inputs, params, *, defaults=None, metric=None, output=No
         job.free()
     ctx.rest()
     for text in summary.get("warnings", []):
-        _warnings.warn(text, WinnowWarning, stacklevel=3)
+        _warnings.warn(_lib.in_python(text, ctx.names), WinnowWarning, stacklevel=_callers_level())
     if folder is None:
         if os.path.isdir(output):
             return Result.load(output)

@@ -16,7 +16,6 @@ class _BatchInput(C.Structure):
 _declare, _PTRS = _lib._declare, C.POINTER(_lib.PTR)
 _job_method = _declare("wn_job_method", _lib.PTR, _lib.PTR)
 _job_params = _declare("wn_job_params", _lib.PTR, _lib.PTR)
-_folder_path = _declare("wn_folder_path", _lib.STR, _lib.PTR)
 _sampler_new = _declare("wn_sampler_new", _lib.STATUS, _lib.PTR, _lib.PTR, C.POINTER(_BatchInput), _lib.PTR, _PTRS)
 _sampler_free = _declare("wn_sampler_free", None, _lib.PTR)
 _batches = _declare("wn_sampler_batches", _lib.I64, _lib.PTR, _lib.I64)
@@ -48,6 +47,8 @@ class _Opened:
         self.free = []
         self.struct = _BatchInput(struct_size=C.sizeof(_BatchInput))
         pool = inputs.pop("pool", None)
+        if artefact(pool) is not None:
+            pool = self._made(pool, inputs)
         self.n = -1 if pool is None else self._rows_of(pool)
         for name in [n for n in ("groups", "scores", "queries", "tree") if inputs.get(n) is not None]:
             self._load(name, inputs[name])
@@ -66,6 +67,21 @@ class _Opened:
             raise _lib.UsageError("how many rows are there to draw from? Give X: their number, an array of "
                                   "them, or something with a length")
         self.struct.n = self.n
+
+    @staticmethod
+    def _made(made, inputs):
+        """What stands first may be what was made of the pool: its clusters or scores, or rows chosen of it."""
+        arrays = artefact(made).arrays
+        for name, file in (("rows", "rows.npy"), ("scores", "scores.npy"), ("tree", "centers.npy"),
+                           ("groups", "labels.npy")):
+            if file in arrays and name in inputs:
+                if inputs[name] is not None:
+                    raise _lib.UsageError(f"X: found {made!r}, which stands for {name}=, and {name}= as well: "
+                                          "give one of them")
+                inputs[name] = made
+                return None
+        raise _lib.InputTypeError(f"X: found {made!r}, expected the number of rows, something with a length, or "
+                                  "what wn.cluster, wn.score or wn.select made of the rows")
 
     @staticmethod
     def _rows_of(pool):
@@ -92,7 +108,9 @@ class _Opened:
                                           "estimator or the result of wn.cluster")
             else:
                 folder.add(_inputs.column_file(kind), _inputs.column(value, kind, name))
-            path = _folder_path(folder.ptr)
+            path = _lib.folder_path(folder.ptr)
+            self.ctx.names[path.decode()] = name
+            self.ctx.names[f"{path.decode()}/{_inputs.COLUMN_FILES.get(kind)}"] = name
         ptr = _lib.PTR()
         rows = () if kind == "tree" else (self.n,)
         self.ctx.check(load(self.ctx.ptr, path, *rows, C.byref(ptr)))

@@ -106,6 +106,9 @@ def test_paths(X, tmp_path):
     (lambda x: x[0], ValueError, "Reshape"),
     (lambda x: {"rows": x}, TypeError, "np.asarray"),
     (lambda x: x[:0], ValueError, "0 sample"),
+    (lambda x: x.astype(">f4"), TypeError, "newbyteorder"),
+    (lambda x: np.ma.masked_greater(x, 0), TypeError, "masked"),
+    (lambda x: x.tolist(), TypeError, "np.asarray"),
 ])
 def test_the_rest_is_refused_with_the_fix(X, make, error, says):
     with pytest.raises(error, match=says) as e:
@@ -135,8 +138,56 @@ def test_columns_in_every_form(X, tmp_path):
     mask = np.zeros(len(X), bool)
     mask[::3] = True
     assert wn.measure.balance(labels=y, selection=mask).counts == rows
+    pa = pytest.importorskip("pyarrow")
+    for form in (words.tolist(), y.astype(">i4"), np.stack([y, y], 1)[:, 0], pa.array(y), pa.array(words),
+                 pa.chunked_array([words[:9], words[9:]]), pa.array(words).dictionary_encode()):
+        assert wn.measure.balance(labels=form, selection=np.arange(0, len(X), 3)).counts == rows
     with pytest.raises(ValueError, match="one value per row"):
         wn.measure.balance(labels=y.reshape(-1, 1), selection=[1])
+
+
+def test_what_is_wrong_with_a_column_is_said_by_its_name(X):
+    y = np.arange(len(X)) % 5
+    balance = wn.measure.balance
+    for labels, selection, says in (
+            (y, [len(X)], "^selection: entry 0: found row 2000"), (y, [], "^selection: found no rows"),
+            (y, np.ones(3, bool), "^selection: the mask has 3 entries, the pool 2000 rows"),
+            (y + 0.5, [1], "^labels: found real numbers"),
+            (np.array(["a", None] * 1000, object), [1], "^labels: entry 1 has no value")):
+        with pytest.raises(wn.DataError, match=says):
+            balance(labels=labels, selection=selection)
+    pa = pytest.importorskip("pyarrow")
+    with pytest.raises(wn.DataError, match="labels: the Arrow column has 1 rows"):
+        balance(labels=pa.array([1, None]), selection=[0])
+    with pytest.raises(wn.DataError, match="^tree/labels.npy: there is no such array"):
+        wn.select.balanced(X, tree=wn.dedup.exact(X), size=5)
+    with pytest.raises(ValueError, match="not fitted"):
+        wn.select.balanced(X, tree=wn.KMeans(), size=5)
+    with pytest.raises(ValueError, match="^dedup exact: |^X: "):
+        wn.dedup.exact(X[0])
+
+
+def test_tensors_are_refused_in_the_words_of_torch(X):
+    torch = pytest.importorskip("torch")
+    t = torch.tensor(X.tolist())
+    for x, error, says in ((t.t(), ValueError, "X.contiguous"), (t.long(), TypeError, r"X.float\(\)"),
+                           (t.to_sparse(), TypeError, "X.to_dense")):
+        with pytest.raises(error, match=says):
+            labels(x)
+
+
+def test_a_text_result_travels_without_its_folder(tmp_path):
+    import copy
+    import pickle
+
+    path = tmp_path / "texts.jsonl"
+    path.write_text("".join('{"text": "one and the same number %d"}\n' % (i % 20) for i in range(60)))
+    result = wn.dedup.minhash(path)
+    rows, there = result.rows.copy(), pickle.loads(pickle.dumps(result))
+    shallow = copy.copy(result)
+    del result
+    assert os.path.isdir(shallow.path) and there.path is None
+    assert np.array_equal(there.rows, rows) and there.manifest == shallow.manifest
 
 
 def test_text_runs_leave_nothing_behind(tmp_path, monkeypatch):

@@ -35,6 +35,43 @@ def test_ctrl_c_stops_at_once():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_ctrl_c_may_be_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+        wn.KMeans(k=300, max_iter=10, tol=0).fit(LONG)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_run_within_a_run(X):
+    inner = []
+    wn.KMeans(k=50, progress=lambda *a: inner.append(wn.KMeans(k=2).fit(X).n_iter_)).fit(X)
+    assert inner and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_errors_speak_python(X, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("x")
+    with pytest.raises(ValueError, match="force=True") as e:
+        wn.cluster.kmeans(X, k=3, output=tmp_path / "out")
+    assert "--" not in str(e.value)
+    with pytest.raises(ValueError, match="leave tree out") as e:
+        wn.select.density_prune(X, tree=wn.KMeans(k=3).fit(X), size=5)
+    assert "--" not in str(e.value)
+
+
+def test_nothing_warns_that_nobody_can_help(tmp_path):
+    """A text run has a temporary folder, which is no reason for a ResourceWarning."""
+    code = ("import winnow as wn, sys\n"
+            "print(len(wn.dedup.minhash(sys.argv[1]).rows))\n")
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"text": "some words in a row"}\n' * 3)
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code, path], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+
+
 def test_the_users_own_handler_is_called():
     seen = []
     before = signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
@@ -97,6 +134,14 @@ def test_forked_children_work(X):
 
 
 @pytest.mark.parametrize("call, error, code", [
+    (lambda x: wn.KMeans(k=3, threads="four").fit(x), TypeError, 2),
+    (lambda x: wn.KMeans(k=3, threads=10**9).fit(x), ValueError, 2),
+    (lambda x: wn.KMeans(k=3, memory="inf").fit(x), ValueError, 2),
+    (lambda x: wn.KMeans(k=3, memory=1 << 70).fit(x), ValueError, 2),
+    (lambda x: wn.KMeans(k=3, memory=[1]).fit(x), ValueError, 2),
+    (lambda x: wn.KMeans(k=3, progress="bar").fit(x), TypeError, 2),
+    (lambda x: wn.KMeans(k="3\0").fit(x), TypeError, 2),
+    (lambda x: wn.curate(x, size=10, output=7), TypeError, 2),
     (lambda x: wn.KMeans(k=0).fit(x), ValueError, 2),
     (lambda x: wn.KMeans(k=5000).fit(x), ValueError, 3),
     (lambda x: wn.KMeans(init="best").fit(x), ValueError, 2),
@@ -131,8 +176,12 @@ def test_progress(X):
 
 
 def test_warnings_are_python_warnings():
-    with pytest.warns(wn.WinnowWarning, match="no row"):
-        wn.KMeans(k=4).fit(np.ones((10, 2), np.float32))
+    same = np.ones((10, 2), np.float32)
+    for call in (lambda: wn.KMeans(k=4).fit(same), lambda: wn.KMeans(k=4).fit_predict(same),
+                 lambda: wn.cluster.kmeans(same, k=4)):
+        with pytest.warns(wn.WinnowWarning, match="no row") as seen:
+            call()
+        assert seen[0].filename == __file__  # the user's line
 
 
 def test_it_runs_on_the_oldest_instruction_set(X):

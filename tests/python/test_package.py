@@ -2,6 +2,7 @@
 import ast
 import inspect
 import os
+import re
 import subprocess
 
 import pytest
@@ -32,7 +33,7 @@ def test_types_match_the_code():
         stub = ast.parse(f.read())
     classes = {n.name: n for n in stub.body if isinstance(n, ast.ClassDef)}
     for name in ("KMeans", "HKMeans", "LogisticRegression"):
-        init = next(f for f in classes[name].body if f.name == "__init__")
+        init = next(f for f in classes[name].body if getattr(f, "name", "") == "__init__")
         told = [a.arg for a in init.args.args + init.args.kwonlyargs]
         assert told == list(inspect.signature(getattr(wn, name).__init__).parameters)
     names = {n.target.id for n in stub.body if isinstance(n, ast.AnnAssign)} | classes.keys()
@@ -43,6 +44,39 @@ def test_types_match_the_code():
                 told = [a.arg for a in f.args.args + f.args.kwonlyargs][1:]
                 assert told == list(inspect.signature(getattr(getattr(wn, family), f.name)).parameters)
     assert os.path.exists(os.path.join(HERE, "py.typed"))
+
+
+def test_docstrings_speak_python():
+    for family in wn.__all__:
+        for name in getattr(getattr(wn, family), "_methods", list)():
+            text = getattr(getattr(wn, family), name).__doc__
+            assert "Raises" in text and "Cost:" in text and not re.search(r"(?<!-)--[a-z]", text), (family, name)
+
+
+def test_code_that_uses_it_type_checks(tmp_path):
+    mypy = pytest.importorskip("mypy.api")
+    (tmp_path / "use.py").write_text("""
+import numpy as np
+import winnow as wn
+
+X = np.zeros((100, 4), np.float32)
+km: wn.KMeans = wn.KMeans(k=10, seed=0).fit(X)
+k: int = km.k
+sel = wn.select.balanced(X, tree=wn.HKMeans(k=[30, 3]).fit(X), size=10)
+rows = sel.rows.tolist()
+out = wn.curate("emb_*.npy", size=10_000, memory="4G", progress=True)
+n: int = wn.LogisticRegression().fit(X, km.labels_).n_iter_
+for batch in wn.batch.topic_aware(km, batch_size=256, seed=0):
+    first: int = batch[0]
+wn.KMeans(init="nonsense")
+""")
+    import sys
+
+    # --python-executable: the types that are installed, not a source tree near by
+    said, _, _ = mypy.run(["--strict", "--python-executable", sys.executable, "--cache-dir", str(tmp_path / "cache"),
+                           str(tmp_path / "use.py")])
+    errors = [line for line in said.splitlines() if ": error:" in line]
+    assert len(errors) == 1 and ":14: error:" in errors[0], said
 
 
 def test_only_the_library_is_compiled():

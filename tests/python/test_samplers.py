@@ -193,6 +193,25 @@ def test_one_topic_in_a_batch():
     assert 2350 < far < 2650  # every second pair, sd 35
 
 
+def test_clusters_may_stand_first(X):
+    """wn.batch.topic_aware(hk, ...): they know how many rows there are."""
+    hk = wn.HKMeans(k=[40, 8]).fit(X)
+    expected = epoch_of(wn.batch.topic_aware(X, tree=hk, batch_size=64, seed=3))
+    for first in (hk, hk.result_):
+        assert epoch_of(wn.batch.topic_aware(first, batch_size=64, seed=3)) == expected
+    data = pytest.importorskip("torch.utils.data")
+    loader = data.DataLoader(Rows(len(X)), batch_sampler=wn.batch.topic_aware(hk, batch_size=64, seed=3), num_workers=2)
+    assert [b.tolist() for b in loader] == expected
+    chosen = wn.select.balanced(X, tree=hk, size=100)
+    assert sorted(sum(epoch_of(wn.batch.uniform(chosen)), [])) == chosen.rows.tolist()
+    with pytest.raises(ValueError, match="tree= as well"):
+        wn.batch.topic_aware(hk, tree=hk)
+    with pytest.raises(TypeError, match="found HKMeans"):
+        wn.batch.uniform(hk)
+    with pytest.raises(ValueError, match="not fitted"):
+        wn.batch.topic_aware(wn.KMeans())
+
+
 def test_a_part_of_the_rows_each_epoch():
     s = wn.batch.random_subset(1000, fraction=0.25, batch_size=50)
     parts = [sum(b, []) for b in (epoch_of(s) for _ in range(5))]
