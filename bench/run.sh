@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Benchmarks beside the peers.   run.sh [BUILD] [kmeans|memory|select|sampler|minhash|python|selection...]
 # UPDATE=1 writes docs/benchmarks.md and, of selection, docs/selection.md. ROUNDS=3, ROWS, DIM, K change the size;
-# QUICK=1 makes selection a matter of a minute.
+# QUICK=1 makes selection a matter of minutes.
 set -u
 cd "$(dirname "$0")/.."
 build=${1:-build}
