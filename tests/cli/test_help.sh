@@ -75,7 +75,7 @@ fi
 # The examples of every method, on files of the names that they use.
 mkdir examples
 python3 - "$IN" examples << 'END'
-import array, json, random, struct, sys
+import array, json, os, random, struct, sys
 src, out = sys.argv[1:]
 rng = random.Random(2)
 def npy(name, descr, shape, values):
@@ -97,11 +97,16 @@ npy("losses", "<f4", (N, 8), [rng.random() for _ in range(N * 8)])
 vectors("scorers", N, 3)
 column("scores", "<f4", [rng.random() for _ in range(N)])
 column("labels", "<i8", [i * i % 4 for i in range(N)])
+column("target-labels", "<i8", [i * i % 4 for i in range(200)])
 column("groups", "<i8", [i % 5 for i in range(N)])
 column("selection", "<i8", list(range(0, N, 7)))
 column("heldout", "<i8", list(range(3, N, 14)))
 column("trusted", "<i8", list(range(0, N, 40)))
 column("updates", "<i8", list(range(0, 400)) + [-1 - r for r in range(0, 100)])
+os.mkdir(out + "/folder")
+for name, rows in (("all.csv", 9), ("some.csv", 4)):
+    with open(out + "/folder/" + name, "w") as f:
+        f.write("id,word\n" + "".join("%d,w%d\n" % (i, i % 3) for i in range(rows)))
 for name in ("corpus.jsonl", "part_0.jsonl", "part_1.jsonl"):
     with open(out + "/" + name, "w") as f:
         for line in open(src + "/corpus.jsonl"):
