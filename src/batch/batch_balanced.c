@@ -51,6 +51,12 @@ static wn_status balanced_begin(wn_ctx *ctx, const wn_batch_input *in, const voi
                       (long long)in->n);
         goto done;
     }
+    if (s->groups.k == 1 && s->groups.n > 1) {
+        st = wni_fail(ctx, WN_E_DATA,
+                      "batch balanced: all rows are in one group, expected two or more to balance: "
+                      "look at the groups, or use batch uniform");
+        goto done;
+    }
     s->size = p->draws ? p->draws : s->groups.n;
     *state = s;
     s = NULL;

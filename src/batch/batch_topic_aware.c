@@ -181,6 +181,12 @@ static wn_status topics_begin(wn_ctx *ctx, const wn_batch_input *in, const void 
                       (long long)in->n, in->queries ? " and of a query" : "");
         goto done;
     }
+    if (t->topic.k == 1 && t->topic.n > 1) {
+        st = wni_fail(ctx, WN_E_DATA,
+                      "batch topic_aware: all rows are in one group, expected two or more topics: "
+                      "look at the groups, or use batch uniform");
+        goto done;
+    }
     WNI_TRY(number_batches(ctx, t));
     *state = t;
     t = NULL;

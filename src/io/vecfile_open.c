@@ -145,7 +145,7 @@ static wn_status check_wants(wn_ctx *ctx, const char *label, const wni_vecfile_w
     if (a->n == 0 || a->d == 0)
         return wni_fail(ctx, WN_E_DATA,
                         "%s: found shape (%lld, %lld), expected at least one row and one column; "
-                        "leave the file out",
+                        "give one with rows, or leave it out",
                         label, (long long)a->n, (long long)a->d);
     if (want->dtype >= 0 && want->dtype != a->dtype)
         return wni_fail(ctx, WN_E_DATA,

@@ -63,6 +63,11 @@ wn_status wni_trials_begin(wn_ctx *ctx, const wn_measure_input *in,
 
     *t = (wni_trials){.ctx = ctx, .in = in, .p = p, .n = wn_pool_rows(in->pool)};
     t->classes = in->labels->classes;
+    if (t->classes == 1 && t->n > 1)
+        return wni_fail(ctx, WN_E_DATA,
+                        "measure selection: all labels are of class '%s', expected two classes or "
+                        "more: look at --labels",
+                        in->labels->names[0]);
     WNI_NEW0(ctx, t->held, t->n);
     WNI_TRY(in->test ? judge_test(t) : judge_heldout(t));
     WNI_NEW0(ctx, t->class_rows, t->classes);

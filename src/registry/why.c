@@ -62,16 +62,18 @@ static wn_status open_manifest(why_folder *f)
 static wn_status open_why(why_folder *f)
 {
     const char *family = json_string_value(json_object_get(f->manifest, "family"));
+    const char *method = json_string_value(json_object_get(f->manifest, "method"));
     char *path = wni_format(f->ctx, "%s/why.npy", f->dir);
     void *data = NULL;
     wn_status st = WN_OK;
 
     if (!path) return WN_E_NOMEM;
     if (!wni_path_exists(f->ctx, path)) {
-        st = wni_fail(f->ctx, WN_E_DATA,
-                      "%s: an output of %s, which keeps no reasons; give one of curate, select or "
-                      "dedup",
-                      f->dir, family ? family : "an unknown family");
+        st = wni_fail(
+            f->ctx, WN_E_DATA,
+            "%s: an output of %s %s, which keeps no reasons row by row; give one of curate, "
+            "select or dedup that does",
+            f->dir, family ? family : "an unknown family", method ? method : "");
         goto done;
     }
     WNI_TRY(wni_npy_load(f->ctx, path, WN_WHY_DESCR, 1, &f->n, &data));

@@ -9,6 +9,16 @@ extern const wn_method wni_method_score_aum;
 
 WN_PARAM_TABLE(wn_score_aum_params, WN_SCORE_AUM_PARAMS);
 
+/* Losses are never negative, and nor is their mean; the margins of a pool nearly always are somewhere. */
+static void warn_losses(wn_ctx *ctx, const wn_scores *scores, bool hard)
+{
+    for (int64_t i = 0; i < scores->n; i++)
+        if (hard ? scores->v[i] >= 0 : scores->v[i] <= 0) return;
+    wni_log(ctx, WN_LOG_WARN,
+            "score aum: the mean of every row is above 0: are these margins? losses rank the "
+            "wrong way round");
+}
+
 /* Mean of the margins; hard is what has little. */
 static wn_status judge(wn_ctx *ctx, const wni_trajectory *self, int64_t row, const float *v,
                        int64_t t, float *hard, uint8_t *flag)
@@ -48,6 +58,7 @@ static wn_status aum_run(wn_ctx *ctx, const wn_score_input *in, const void *para
     job.hard = p.keep == WN_KEEP_HARD;
     WNI_TRY(wn_scores_new(ctx, wn_pool_rows(in->losses), &scores));
     WNI_TRY(wni_trajectory_run(ctx, &job, scores));
+    if (scores->n > 1) warn_losses(ctx, scores, job.hard);
     *out = scores;
     scores = NULL;
 done:

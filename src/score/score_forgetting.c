@@ -11,7 +11,7 @@ WN_PARAM_TABLE(wn_score_forgetting_params, WN_SCORE_FORGETTING_PARAMS);
 
 #define LOG_2 0.693147180559945309f
 
-enum { UNFORGETTABLE, FORGOTTEN, NEVER_LEARNT };
+enum { UNFORGETTABLE, FORGOTTEN, NEVER_LEARNT, ALWAYS_LEARNT /* until ask_about_losses */ };
 
 static const char *const flag_names[] = {"unforgettable", "forgotten", "never-learnt"};
 
@@ -20,7 +20,7 @@ static wn_status judge(wn_ctx *ctx, const wni_trajectory *self, int64_t row, con
                        int64_t t, float *hard, uint8_t *flag)
 {
     int64_t forgotten = 0;
-    bool before = false, ever = false;
+    bool before = false, ever = false, always = true;
 
     (void)ctx;
     (void)row;
@@ -28,11 +28,28 @@ static wn_status judge(wn_ctx *ctx, const wni_trajectory *self, int64_t row, con
         bool learnt = self->option ? v[e] < LOG_2 : v[e] > 0;
         forgotten += before && !learnt;
         ever |= learnt;
+        always &= learnt;
         before = learnt;
     }
     *hard = (float)(ever ? forgotten : t);
-    *flag = !ever ? NEVER_LEARNT : forgotten ? FORGOTTEN : UNFORGETTABLE;
+    *flag = always ? ALWAYS_LEARNT : !ever ? NEVER_LEARNT : forgotten ? FORGOTTEN : UNFORGETTABLE;
     return WN_OK;
+}
+
+/* Losses that are taken for margins are all above 0: every row is learnt in every epoch. */
+static void ask_about_losses(wn_ctx *ctx, wn_scores *scores, bool margins)
+{
+    int64_t always = 0;
+
+    for (int64_t i = 0; i < scores->n; i++) {
+        if (scores->flags[i] != ALWAYS_LEARNT) continue;
+        scores->flags[i] = UNFORGETTABLE;
+        always++;
+    }
+    if (margins && scores->n > 1 && always == scores->n)
+        wni_log(ctx, WN_LOG_WARN,
+                "score forgetting: every row is learnt in every epoch: if the matrix holds losses, "
+                "give --values losses");
 }
 
 static wn_status forgetting_estimate(wn_ctx *ctx, const wn_score_input *in, const void *params,
@@ -62,6 +79,7 @@ static wn_status forgetting_run(wn_ctx *ctx, const wn_score_input *in, const voi
     scores->flag_names = flag_names;
     scores->n_flags = 3;
     WNI_TRY(wni_trajectory_run(ctx, &job, scores));
+    ask_about_losses(ctx, scores, p.values == 0);
     *out = scores;
     scores = NULL;
 done:

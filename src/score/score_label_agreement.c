@@ -76,6 +76,11 @@ static wn_status agreement_run(wn_ctx *ctx, const wn_score_input *in, const void
     *out = NULL;
     WNI_TRY(wni_params_complete(ctx, &wni_method_score_label_agreement, params, &p));
     WNI_TRY(wni_neighbours_check(ctx, in->graph, p.k, "score label_agreement"));
+    if (in->labels->classes == 1 && in->n > 1)
+        return wni_fail(ctx, WN_E_DATA,
+                        "score label_agreement: all labels are of class '%s', expected two classes "
+                        "or more: look at --labels",
+                        in->labels->names[0]);
     s.k = p.k;
     WNI_TRY(wn_scores_new(ctx, in->n, &s.scores));
     WNI_NEW(ctx, s.scores->flags, in->n);

@@ -86,6 +86,11 @@ static wn_status check_needs(wn_ctx *ctx, const wn_select_input *in,
         return wni_fail(ctx, WN_E_USAGE,
                         "select stratified: found groups and a tree, expected one of them: leave "
                         "out --groups or --tree");
+    if (in->groups && in->groups->classes == 1 && in->groups->n > 1)
+        return wni_fail(ctx, WN_E_DATA,
+                        "select stratified: all rows are in one group, '%s', expected two or more "
+                        "to share the size over: look at --groups, or leave it out",
+                        in->groups->names[0]);
     if (wni_select_rows(in) < 0 || (!in->pool && !in->scores && !in->groups && !in->graph))
         return wni_fail(ctx, WN_E_USAGE,
                         "select stratified: found no rows: give a pool, --scores, --groups or "

@@ -138,6 +138,9 @@ static void balanced(void **state)
     for (int i = 0; i < N; i++)
         groups->v[i] = -1;
     refused(ctx, "balanced", &in, &p, WN_E_DATA, "none of 110 rows is in a group");
+    for (int i = 0; i < N; i++)
+        groups->v[i] = 2;
+    refused(ctx, "balanced", &in, &p, WN_E_DATA, "all rows are in one group, expected two or more");
     groups->v[9] = 3;
     refused(ctx, "balanced", &in, &p, WN_E_DATA, "row 9 has the group 3, expected -1 to 2");
     wn_labels_free(groups);

@@ -206,6 +206,9 @@ static void bad_input(void **state)
     for (int i = 0; i < N; i++)
         groups->v[i] = -1;
     refused(ctx, &in, WN_E_DATA, "none of 300 rows is in a group");
+    for (int i = 0; i < N; i++)
+        groups->v[i] = 1;
+    refused(ctx, &in, WN_E_DATA, "all rows are in one group, expected two or more topics");
     wn_scores_free(scores);
     wn_labels_free(groups);
     wn_labels_free(queries);

@@ -330,6 +330,15 @@ static void bad_input(void **state)
     refused(&w, WN_E_USAGE, "nothing to judge on");
     w.in.heldout = w.heldout;
     w.in.n_heldout = HELD;
+    {
+        int64_t same[TRAIN + HELD] = {0};
+        wn_labels *one, *both = w.labels;
+        ts_ok(w.ctx, wn_labels_from_ints(w.ctx, same, TRAIN + HELD, &one));
+        w.in.labels = one;
+        refused(&w, WN_E_DATA, "all labels are of class '0', expected two classes or more");
+        w.in.labels = both;
+        wn_labels_free(one);
+    }
     for (int64_t i = 0; i < HELD; i++)
         w.labels->v[TRAIN + i] = -1;
     refused(&w, WN_E_DATA, "none of the 200 rows to judge on has a class");

@@ -122,9 +122,10 @@ static void select_by_distance(void **state)
              "  cluster  %d: 6 rows, 2 selected\n",
              !small);
     says(ctx, "four", "0", want);
-    refuses(ctx, "tree", "0",
-            "tree: an output of cluster, which keeps no reasons; give one of curate, select or "
-            "dedup");
+    refuses(
+        ctx, "tree", "0",
+        "tree: an output of cluster kmeans, which keeps no reasons row by row; give one of curate, "
+        "select or dedup that does");
     assert_int_equal(wn_ctx_live_bytes(ctx), 0);
     wn_ctx_free(ctx);
 }

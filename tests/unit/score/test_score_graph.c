@@ -338,6 +338,11 @@ static void bad_input(void **state)
     in.labels = labels;
     refused(ctx, wn_score_label_agreement(ctx, &in, &ap, &s), WN_E_DATA, &s,
             "k is 2 but row 0 of the graph has 1");
+    wn_labels_free(labels);
+    ts_ok(ctx, wn_labels_from_ints(ctx, (int64_t[]){5, 5, 5}, 3, &labels));
+    in.labels = labels;
+    refused(ctx, wn_score_label_agreement(ctx, &in, NULL, &s), WN_E_DATA, &s,
+            "all labels are of class '5', expected two classes or more");
     in.graph = gap;
     refused(ctx, wn_score_density(ctx, &in, NULL, &s), WN_E_DATA, &s,
             "row 1 of the graph has no neighbour");

@@ -101,6 +101,44 @@ static void aum_by_hand(void **state)
     wn_ctx_free(ctx);
 }
 
+static void count_warning(void *user, wn_log_level level, const char *text)
+{
+    int *warned = user;
+
+    if (level == WN_LOG_WARN && strstr(text, "losses")) warned[0]++;
+}
+
+/* Values that can hardly be margins are asked about; margins are not. */
+static void losses_for_margins(void **state)
+{
+    const float losses[] = {3, 1, 2, 0.5f}, margins[] = {-3, 1, 2, 4};
+    int warned = 0;
+    wn_ctx_options opt;
+    wn_score_aum_params hard;
+    wn_score_forgetting_params of_losses;
+    wn_ctx *ctx;
+
+    (void)state;
+    wn_ctx_options_init(&opt);
+    opt.log = count_warning;
+    opt.user = &warned;
+    assert_int_equal(wn_ctx_new(&opt, &ctx), WN_OK);
+    wn_params_init(wn_method_find("score", "aum"), &hard);
+    hard.keep = WN_KEEP_HARD;
+    wn_params_init(wn_method_find("score", "forgetting"), &of_losses);
+    of_losses.values = 1;
+    wn_scores_free(run(ctx, "aum", margins, 2, 2, NULL));
+    wn_scores_free(run(ctx, "aum", margins, 2, 2, &hard));
+    wn_scores_free(run(ctx, "forgetting", margins, 2, 2, NULL));
+    wn_scores_free(run(ctx, "forgetting", losses, 2, 2, &of_losses));
+    assert_int_equal(warned, 0);
+    wn_scores_free(run(ctx, "aum", losses, 2, 2, NULL));
+    wn_scores_free(run(ctx, "aum", losses, 2, 2, &hard));
+    wn_scores_free(run(ctx, "forgetting", losses, 2, 2, NULL));
+    assert_int_equal(warned, 3);
+    wn_ctx_free(ctx);
+}
+
 /* Many rows in many ranges, against counting one by one. */
 static void the_slow_twin_agrees(void **state)
 {
@@ -167,9 +205,9 @@ static void bad_input(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(el2n_by_hand), cmocka_unit_test(forgetting_by_hand),
-        cmocka_unit_test(aum_by_hand),  cmocka_unit_test(the_slow_twin_agrees),
-        cmocka_unit_test(bad_input),
+        cmocka_unit_test(el2n_by_hand),       cmocka_unit_test(forgetting_by_hand),
+        cmocka_unit_test(aum_by_hand),        cmocka_unit_test(the_slow_twin_agrees),
+        cmocka_unit_test(losses_for_margins), cmocka_unit_test(bad_input),
     };
 
     return cmocka_run_group_tests_name("score from trajectories", tests, NULL, NULL);

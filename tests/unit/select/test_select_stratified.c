@@ -359,6 +359,12 @@ static void hopeless(void **state)
     in.pool = pool;
     in.groups = none;
     refused(ctx, &in, &p, WN_E_DATA, "no row is there to choose from: all are in no group");
+    wn_labels_free(none);
+    for (int i = 0; i < ROWS; i++)
+        class[i] = 7;
+    ts_ok(ctx, wn_labels_from_ints(ctx, class, ROWS, &none));
+    in.groups = none;
+    refused(ctx, &in, &p, WN_E_DATA, "all rows are in one group, '7', expected two or more");
     in.groups = two;
     p.allocate = WN_SHARE_COMPLEXITY;
     refused(ctx, &in, &p, WN_E_DATA, "every group has the share 0");
