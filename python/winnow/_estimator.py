@@ -55,6 +55,7 @@ class Estimator:
             x = _inputs.parquet_column(x)
         if _inputs.is_path(x) or _inputs.is_paths(x):
             return x
+        x = _inputs.one_column(x)
         a, _ = _inputs.matrix(x)
         if a.shape[0] == 0:
             raise _lib.DataError(f"Found array with 0 sample(s) (shape={a.shape}) while a minimum of 1 is "

@@ -49,6 +49,27 @@ def _torch_view(x, name):
     return np.from_dlpack(x), None
 
 
+def _lists(schema):
+    """Names of the columns that hold lists."""
+    return [f.name for f in schema if "list" in str(f.type)]
+
+
+def one_column(x):
+    """A Hugging Face data set or an Arrow table -> its one column of lists; anything else as it is."""
+    if type(x).__module__.partition(".")[0] == "datasets" and hasattr(x, "with_format"):
+        table = x.with_format("arrow")[:]
+    elif type(x).__module__.partition(".")[0] == "pyarrow" and hasattr(x, "column_names"):
+        table = x
+    else:
+        return x
+    names = _lists(table.schema)
+    if len(names) != 1:
+        raise _lib.UsageError(f"the table has the columns {', '.join(table.column_names)}; pass the one of "
+                              "vectors, table[COLUMN]")
+    column = table[names[0]]
+    return column.combine_chunks() if hasattr(column, "combine_chunks") else column
+
+
 def _arrow_view(x):
     """A column of fixed-size lists as an array over its values."""
     try:
@@ -100,12 +121,34 @@ def _arrow_values(x, name):
 
 
 def is_parquet(x):
-    """FILE.parquet or FILE.parquet:COLUMN"""
+    """FILE.parquet or FILE.parquet:COLUMN, or a list of these"""
+    if is_paths(x):
+        return all(is_parquet(p) for p in x)
     return is_path(x) and (os.fspath(x).endswith(".parquet") or ".parquet:" in os.fspath(x))
 
 
-def parquet_column(path):
-    """The one column of lists in a Parquet file, or the one that is named behind a colon."""
+def parquet_column(paths):
+    """The one column of lists in Parquet files, or the one that is named behind a colon."""
+    files = []
+    for path in paths if is_paths(paths) else [paths]:
+        name, dot, column = os.fspath(path).partition(".parquet:")
+        found = [name + (".parquet" if dot else "")]
+        if not os.path.exists(found[0]):
+            found = sorted(glob.glob(found[0])) or found
+        files += [f + dot.replace(".parquet", "") + column for f in found]
+    parts = [_parquet_column(f) for f in files]
+    if len(parts) == 1:
+        return parts[0]
+    import pyarrow as pa
+
+    parts = [c for p in parts for c in (p.chunks if isinstance(p, pa.ChunkedArray) else [p])]
+    kinds = {str(p.type): f for p, f in zip(parts, files)}
+    if len(kinds) > 1:
+        raise _lib.DataError("; ".join(f"{f}: found {kind}" for kind, f in kinds.items()) + ": one type is needed")
+    return pa.concat_arrays(parts)
+
+
+def _parquet_column(path):
     try:
         import pyarrow.parquet as pq
     except ImportError:
@@ -117,7 +160,7 @@ def parquet_column(path):
         raise _lib.MissingFileError(f"{file}: there is no such file")
     names = pq.read_schema(file).names
     if not column:
-        lists = [f.name for f in pq.read_schema(file) if "list" in str(f.type)]
+        lists = _lists(pq.read_schema(file))
         if len(lists) != 1:
             raise _lib.UsageError(f"{file}: name the column of vectors, {file}:COLUMN; it has {', '.join(names)}")
         column = lists[0]
@@ -135,6 +178,9 @@ def _view(x, name="X"):
         return x, ("bf16" if x.dtype.name == "bfloat16" else None)
     if type(x).__module__.partition(".")[0] == "torch":
         return _torch_view(x, name)
+    if type(x).__module__.partition(".")[0] == "pandas":
+        return x.to_numpy(), None
+    x = one_column(x)
     if hasattr(x, "__arrow_c_array__") or hasattr(x, "__arrow_c_stream__"):
         return _arrow_view(x), None
     if hasattr(x, "__dlpack__"):
@@ -197,13 +243,17 @@ COLUMN_FILES = {"labels": "labels.npy", "scores": "scores.npy", "rows": "rows.np
 
 def column(x, kind, name):
     """A one-dimensional array in a form that the library reads."""
+    if type(x).__module__.partition(".")[0] == "datasets":
+        x = list(x)
+    if type(x).__module__.partition(".")[0] == "pandas":
+        x = x.to_numpy()
     if isinstance(x, (list, tuple)):
         x = np.asarray(x) if len(x) or kind == "scores" else np.empty(0, np.int64)
     if hasattr(x, "__arrow_c_array__") or hasattr(x, "__arrow_c_stream__"):
         x = _arrow_values(x, name)
     a = _view(x, name)[0]
     if a.dtype == object:
-        gone = [i for i, v in enumerate(a.flat) if v is None or v != v]
+        gone = [i for i, v in enumerate(a.flat) if v is None or (isinstance(v, float) and v != v)]
         if gone:
             raise _lib.DataError(f"{name}: entry {gone[0]} has no value; drop {len(gone)} such rows, or give "
                                  "them a value of their own")

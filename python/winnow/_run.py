@@ -86,6 +86,8 @@ class Result:
     @classmethod
     def load(cls, folder):
         """A folder that the command line or save() wrote; arrays are memory-mapped."""
+        if not os.path.isdir(folder):
+            raise _lib.MissingFileError(f"{os.fspath(folder)}: there is no such folder")
         arrays, texts = {}, {}
         for root, _, files in sorted(os.walk(folder)):
             for name in sorted(files):

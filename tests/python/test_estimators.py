@@ -22,6 +22,7 @@ SKIPPED = {
     "check_estimators_dtypes": REFUSED + ": int64",
     "check_dtype_object": REFUSED + ": object",
     "check_sample_weights_not_an_array": REFUSED + ": lists of int64",
+    "check_sample_weights_pandas_series": REFUSED + ": int64",
     "check_sample_weights_shape": REFUSED + ": int64",
     "check_f_contiguous_array_estimator": REFUSED + ": Fortran order",
     "check_fit2d_1sample": "the error is there, in other words: k needs as many rows, the pool has 1",

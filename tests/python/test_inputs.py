@@ -59,6 +59,12 @@ def test_arrow_columns(X):
     column = pa.FixedSizeListArray.from_arrays(pa.array(X.ravel()), X.shape[1])
     assert np.array_equal(labels(column), labels(X))
     assert np.array_equal(labels(pa.chunked_array([column])), labels(X))
+    table = pa.table({"id": np.arange(len(X)), "emb": column})
+    assert np.array_equal(labels(table), labels(X))
+    assert np.array_equal(labels(table.to_batches()[0]), labels(X))
+    assert np.array_equal(wn.KMeans(k=8).fit(table).predict(table), labels(X))
+    with pytest.raises(ValueError, match=r"columns a, b; .*table\[COLUMN\]"):
+        labels(pa.table({"a": column, "b": column}))
     with pytest.raises(TypeError, match="combine_chunks"):
         labels(pa.chunked_array([column, column]))
     offsets = pa.array(np.arange(len(X) + 1, dtype=np.int32) * X.shape[1])
@@ -71,6 +77,32 @@ def test_arrow_columns(X):
         labels(pa.array([1.0, 2.0]))
 
 
+def test_pandas(X):
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(X)  # by column or by row: pandas decides
+    if frame.to_numpy().flags.c_contiguous:
+        assert np.array_equal(labels(frame), labels(X))
+    else:
+        with pytest.raises(ValueError, match="ascontiguousarray"):
+            labels(frame)
+    assert np.array_equal(labels(np.ascontiguousarray(frame)), labels(X))
+    with pytest.raises(TypeError, match="found object"):
+        labels(pd.DataFrame({"id": ["a", "b"], "x": [1.0, 2.0]}))
+    y = pd.Series(["a", "b"] * 1000)
+    assert wn.measure.balance(labels=y, selection=[1]).counts["classes"] == 2
+    assert wn.measure.balance(labels=y.astype("category"), selection=[1]).counts["classes"] == 2
+
+
+def test_hugging_face_data_sets(X):
+    datasets = pytest.importorskip("datasets")
+    y = [i % 3 for i in range(len(X))]
+    data = datasets.Dataset.from_dict({"emb": X.tolist(), "y": y})
+    assert np.array_equal(labels(data), labels(X.astype(np.float64)))
+    part = data.select(range(5, 900))  # rows by number, not the table itself
+    assert np.array_equal(labels(part), labels(X[5:900].astype(np.float64)))
+    assert wn.measure.balance(labels=data["y"], selection=[1]).counts["classes"] == 3
+
+
 def test_parquet(X, tmp_path):
     pa = pytest.importorskip("pyarrow")
     pq = pytest.importorskip("pyarrow.parquet")
@@ -81,6 +113,15 @@ def test_parquet(X, tmp_path):
     assert np.array_equal(labels(path), expected)
     assert np.array_equal(labels(f"{path}:emb"), expected)
     assert wn.dedup.exact(path).rows.size == len(X)
+    for half, rows in (("h1", slice(0, 900)), ("h2", slice(900, None))):
+        pq.write_table(pa.table({"emb": column[rows]}), tmp_path / f"{half}.parquet")
+    halves = [tmp_path / "h1.parquet", f"{tmp_path}/h2.parquet:emb"]
+    for form in (halves, f"{tmp_path}/h*.parquet", f"{tmp_path}/h?.parquet:emb"):
+        assert np.array_equal(labels(form), expected)
+    wide = pa.FixedSizeListArray.from_arrays(pa.array(X.ravel()), X.shape[1] * 2)
+    pq.write_table(pa.table({"emb": wide}), tmp_path / "wide.parquet")
+    with pytest.raises(ValueError, match=r"h1.parquet: found .*\[24\]; .*wide.parquet: found .*\[48\]"):
+        labels([tmp_path / "h1.parquet", tmp_path / "wide.parquet"])
     with pytest.raises(ValueError, match="no column 'vec'; it has id, emb"):
         labels(f"{path}:vec")
     with pytest.raises(FileNotFoundError):

@@ -76,6 +76,11 @@ def test_output_writes_what_the_command_line_writes(X, tmp_path):
     wn.cluster.kmeans(X, k=6, output=tmp_path / "km", force=True)
 
 
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        wn.Result.load(tmp_path / "nowhere")
+
+
 def test_what_a_result_says(X):
     result = wn.select.balanced(X, tree=wn.KMeans(k=6).fit(X), size=60)
     assert result.counts["selected"] == 60
