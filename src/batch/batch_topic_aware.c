@@ -105,7 +105,7 @@ static void bin_query(const float *margin, int32_t bins, int64_t *rows, uint8_t 
 static wn_status bin_queries(wn_ctx *ctx, const wn_batch_input *in, topics *t)
 {
     int64_t longest = 0, *scratch = NULL;
-    wn_status st;
+    wn_status st = WN_OK;
 
     for (int64_t q = 0; q < t->query.k; q++)
         longest = wni_max(longest, t->query.begin[q + 1] - t->query.begin[q]);
