@@ -87,7 +87,7 @@ wn_status wni_folds_fit(wn_ctx *ctx, wni_folds *f, const wn_pool *pool, const wn
     wn_learn_logistic_params p;
     uint8_t *held = NULL;
     int64_t *rows = NULL;
-    wn_status st;
+    wn_status st = WN_OK;
 
     wn_params_init(wn_method_find("learn", "logistic"), &p);
     p.l2 = l2;

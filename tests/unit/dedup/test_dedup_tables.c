@@ -424,7 +424,7 @@ static void like_every_row_with_every_row(void **state)
     for (seed = 0; seed < 12; seed++) {
         wn_ctx *ctx = ts_ctx(1 + (int)seed % 3, -1);
         made_table m[TABLES];
-        char name[TABLES][16], want[8192], *at;
+        char name[TABLES][24], want[8192], *at;
 
         drawn = 0;
         make_tables(m);

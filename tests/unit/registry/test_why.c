@@ -173,7 +173,7 @@ static void select_with_reasons(void **state)
     }
     /* Of five that pass the threshold three were drawn: one of rows 4 to 7 was not. */
     for (int row = 4, dropped = 0; row < 8; row++) {
-        char number[8], *text;
+        char number[16], *text;
         snprintf(number, sizeof number, "%d", row);
         ts_ok(ctx, wn_why_text(ctx, ts_path("threshold-pick"), number, &text));
         if (strstr(text, ": dropped, not drawn: chance took other rows of its group\n")) dropped++;
