@@ -453,7 +453,7 @@ static void like_every_row_with_every_row(void **state)
             is_containment(want);
         }
         for (int i = 0; i < TABLES; i++) {
-            char path[200];
+            char path[300];
             snprintf(path, sizeof path, "lake/%s", name[i]);
             remove(ts_path(path));
         }
