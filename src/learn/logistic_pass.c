@@ -296,8 +296,9 @@ static wn_status pass_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, i
         bool hit;
         loss += weight * row_loss(f, logits + i * f->kp, p, f->y[begin + i], weight, &hit);
         hits += hit ? weight : 0;
+        /* Rows near the end of f32 have no logits; the loss is NaN then, and says so. */
         for (int32_t c = 0; f->with_gradient && c < f->k; c++)
-            total[size + c] += (int64_t)rint(p[c] * f->unit_bias);
+            if (fabs(p[c]) <= weight) total[size + c] += (int64_t)rint(p[c] * f->unit_bias);
     }
     f->loss[begin / f->tile] = loss;
     f->hit[begin / f->tile] = hits;

@@ -159,10 +159,11 @@ static int number(flat *f, wni_cell *cell)
     int minus = *f->p == '-';
 
     f->p += minus;
-    for (digits = f->p; f->p < f->end && *f->p >= '0' && *f->p <= '9' && f->p - digits < 19; f->p++)
+    for (digits = f->p; f->p < f->end && *f->p >= '0' && *f->p <= '9' && f->p - digits < 18; f->p++)
         x = x * 10 + (*f->p - '0');
-    if (f->p == digits || f->p - digits > 18) return 0;
+    if (f->p == digits) return 0;
     if (*digits == '0' && (f->p - digits > 1 || minus)) return 0;
+    /* A nineteenth digit stands where the end should. */
     if (f->p == f->end || !strchr(", }\t\r\n", *f->p) || !*f->p) return 0;
     cell->kind = WNI_INTEGER;
     cell->parsed = 1;
