@@ -10,6 +10,8 @@ import time
 
 import numpy as np
 
+from bench_tools import machine, today, write_section
+
 build = sys.argv[1] if len(sys.argv) > 1 else "build"
 rows = int(os.environ.get("ROWS", 200_000_000))
 draws = int(os.environ.get("DRAWS", 20_000_000))
@@ -90,10 +92,6 @@ for b in range(min(batches, 500)):
     share += float((weights[out[:count.value]] > 7.389).sum())
     total += count.value
 expect = float(weights[weights > 7.389].sum(dtype=np.float64) / weights.sum(dtype=np.float64))
-print(f"winnow  {rows:,} rows: set-up {begin_sec:.2f} s ({begin_cpu:.2f} s of CPU), "
-      f"{draws / one / 1e6:.1f} million draws/s on one thread, {draws / two / 1e6:.1f} on two, "
-      f"{lib.wn_ctx_peak_bytes(ctx) / rows:.1f} bytes a row; heavy rows drawn {share / total:.4f}, "
-      f"share {expect:.4f}")
 small = min(rows, 20_000_000)
 p = weights[:small].astype(np.float64)
 p /= p.sum()
@@ -103,9 +101,12 @@ numpy_begin = time.perf_counter() - start
 start = time.perf_counter()
 rng.choice(small, 2_000_000, p=p)
 numpy_sec = time.perf_counter() - start - numpy_begin
-print(f"numpy   {small:,} rows: set-up {numpy_begin:.2f} s, {2 / numpy_sec:.1f} million draws/s, "
-      f"24 bytes a row")
-print(f"ratio   draws {draws / one / (2e6 / numpy_sec):.1f} times numpy's, on "
-      f"{rows / small:.0f} times the rows")
+lines = [f"`batch weighted` over {rows:,} rows: set-up **{begin_sec:.1f} s** ({begin_cpu:.1f} s of CPU), "
+         f"**{draws / one / 1e6:.0f} million draws a second** on one thread, {draws / two / 1e6:.0f} on two, "
+         f"{lib.wn_ctx_peak_bytes(ctx) / rows:.0f} bytes a row. numpy's `Generator.choice` on {small:,} rows: "
+         f"{2 / numpy_sec:.1f} million draws a second, ratio {draws / one / (2e6 / numpy_sec):.0f}. Rows of weight "
+         f"above e^2 are {share / total:.4f} of the draws, {expect:.4f} of the weight. {machine()}; {today()}."]
+print("\n".join(lines))
+write_section("sampler", lines)
 lib.wn_sampler_free(sampler)
 lib.wn_ctx_free(ctx)

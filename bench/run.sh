@@ -6,7 +6,7 @@ set -u
 cd "$(dirname "$0")/.."
 build=${1:-build}
 [ $# -gt 0 ] && shift
-[ $# -gt 0 ] || set -- kmeans memory select minhash python
+[ $# -gt 0 ] || set -- kmeans memory select minhash sampler python
 venv=build/bench-venv
 if [ ! -x "$venv/bin/python" ]; then
     if ! python3 -m venv "$venv" 2>/dev/null; then
