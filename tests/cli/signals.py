@@ -15,6 +15,10 @@ LONG = ["cluster", "kmeans", pool, "--k", "4000", "--max-iter", "100000", "--tol
         "random", "--no-bounds", "--threads", "2"]
 
 
+# A shell's background job inherits an ignored Ctrl-C, and so would the command.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def report(name, passed, text=""):
     print("ok   " + name if passed else "FAIL %s: %s" % (name, text), flush=True)
 

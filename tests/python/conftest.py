@@ -1,9 +1,14 @@
 import os
 import shutil
+import signal
 import subprocess
 
 import numpy as np
 import pytest
+
+
+# A shell's background job inherits an ignored Ctrl-C; the tests send one.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
