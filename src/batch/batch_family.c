@@ -2,7 +2,6 @@
  *
  * The family `batch`: the files of a run.
  */
-#include <stdio.h>
 
 #include "batch/sampler.h"
 #include "pool/inputs.h"
@@ -186,7 +185,6 @@ static wn_status family_run(wni_run *run)
     const wn_batch_params *p = run->params;
     wn_sampler *sampler = NULL;
     opened o = {0};
-    char what[128];
     wn_status st;
 
     WNI_TRY(open_inputs(run, &o));
@@ -197,11 +195,7 @@ static wn_status family_run(wni_run *run)
         run->estimate.peak_bytes += held_bytes(&o);
         goto done;
     }
-    snprintf(what, sizeof what, "batch %s", run->method->name);
-    if (run->pool)
-        WNI_TRY(wni_pool_need(run->ctx, run->pool, run->estimate.peak_bytes, what));
-    else
-        WNI_TRY(wni_budget_need(run->ctx, run->estimate.peak_bytes, what));
+    WNI_TRY(wni_pool_need_run(run->ctx, run->pool, run->method, &run->estimate));
     WNI_TRY(wn_sampler_new(run->ctx, run->method, &o.in, run->params, &sampler));
     WNI_TRY(write_files(run, sampler));
 done:

@@ -11,6 +11,7 @@
 
 #include "base/param.h"
 #include "batch/sampler.h"
+#include "pool/pool_use.h"
 
 extern const wn_family wni_family_batch;
 
@@ -208,14 +209,12 @@ wn_status wn_sampler_new(wn_ctx *ctx, const wn_method *method, const wn_batch_in
     narrowed w = {0};
     wn_sampler *s = NULL;
     wn_estimate estimate;
-    char what[128];
     wn_status st;
 
     *out = NULL;
     if (given) memcpy(&in, given, (size_t)wni_min(given->struct_size, sizeof in));
     WNI_TRY(wni_sampler_check(ctx, method, &in, params, &estimate));
-    snprintf(what, sizeof what, "batch %s", method->name);
-    WNI_TRY(wni_budget_need(ctx, estimate.peak_bytes, what));
+    WNI_TRY(wni_pool_need_run(ctx, NULL, method, &estimate));
     WNI_NEW0(ctx, s, 1);
     s->ctx = ctx;
     s->method = method;

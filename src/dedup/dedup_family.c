@@ -3,7 +3,6 @@
  * The family `dedup`: its object, the checks that every method shares, the files of a run.
  */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/param.h"
@@ -72,17 +71,6 @@ static wn_status take_input(wn_ctx *ctx, const wn_method *method, const wn_dedup
     return WN_OK;
 }
 
-/* Refuses at once what would not fit. */
-static wn_status need(wn_ctx *ctx, const wn_method *method, const wn_dedup_input *in,
-                      const wn_estimate *estimate)
-{
-    char what[64];
-
-    if (in->pool) return wni_pool_need_run(ctx, in->pool, method, estimate);
-    snprintf(what, sizeof what, "dedup %s", method->name);
-    return wni_budget_need(ctx, estimate->peak_bytes, what);
-}
-
 /* Whether the method's parameters ask for a sweep; `complete` gets all of them. */
 static wn_status take_params(wn_ctx *ctx, const wn_method *method, const void *params,
                              void **complete, bool *sweep)
@@ -107,7 +95,7 @@ static wn_status check_run(wn_ctx *ctx, const wn_method *method, const wn_dedup_
     wn_status st;
 
     WNI_TRY(ops->estimate(ctx, in, params, &estimate));
-    WNI_TRY(need(ctx, method, in, &estimate));
+    WNI_TRY(wni_pool_need_run(ctx, in->pool, method, &estimate));
     if (in->pool) WNI_TRY(wn_pool_check(ctx, in->pool, 1, NULL));
     if (in->against) WNI_TRY(wn_pool_check(ctx, in->against, 1, NULL));
 done:
@@ -280,7 +268,7 @@ static wn_status family_run(wni_run *run)
         wni_max(run->estimate.peak_bytes,
                 wni_dedup_write_bytes(n) + n * (int64_t)(sizeof(int64_t) + sizeof(float)));
     if (run->plan) goto done;
-    WNI_TRY(need(run->ctx, run->method, &in, &run->estimate));
+    WNI_TRY(wni_pool_need_run(run->ctx, in.pool, run->method, &run->estimate));
     if (*sweep) {
         WNI_TRY(wni_dedup_sweep_files(run, &in));
         if (run->table) WNI_TRY(forget_table(run));

@@ -3,7 +3,6 @@
  * The family `measure`: the checks that every method shares, the files of a run.
  */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "measure/measure_impl.h"
@@ -136,16 +135,6 @@ done:
     return st;
 }
 
-static wn_status need_run(wn_ctx *ctx, const wn_method *method, const wn_measure_input *in,
-                          const wn_estimate *estimate)
-{
-    char what[128];
-
-    if (in->pool) return wni_pool_need_run(ctx, in->pool, method, estimate);
-    snprintf(what, sizeof what, "measure %s", method->name);
-    return wni_budget_need(ctx, estimate->peak_bytes, what);
-}
-
 wn_status wn_measure_run(wn_ctx *ctx, const wn_method *method, const wn_measure_input *given,
                          const void *params, wn_measurement **out)
 {
@@ -157,7 +146,7 @@ wn_status wn_measure_run(wn_ctx *ctx, const wn_method *method, const wn_measure_
     *out = NULL;
     if (given) memcpy(&full, given, (size_t)wni_min(given->struct_size, sizeof full));
     WNI_TRY(check_input(ctx, method, &full, params, &estimate));
-    WNI_TRY(need_run(ctx, method, &full, &estimate));
+    WNI_TRY(wni_pool_need_run(ctx, full.pool, method, &estimate));
     if (full.pool) WNI_TRY(wn_pool_check(ctx, full.pool, 1, NULL));
     if (full.test) WNI_TRY(wn_pool_check(ctx, full.test, 1, NULL));
     if (full.target) WNI_TRY(wn_pool_check(ctx, full.target, 1, NULL));
@@ -254,7 +243,7 @@ static wn_status family_run(wni_run *run)
     WNI_TRY(open_inputs(run, &o));
     WNI_TRY(check_input(run->ctx, run->method, &o.in, run->params, &run->estimate));
     if (run->plan) goto done;
-    WNI_TRY(need_run(run->ctx, run->method, &o.in, &run->estimate));
+    WNI_TRY(wni_pool_need_run(run->ctx, run->pool, run->method, &run->estimate));
     ops = run->method->ops;
     WNI_TRY(ops->run(run->ctx, &o.in, run->params, &measurement));
     WNI_TRY(wni_measurement_write(run, measurement));

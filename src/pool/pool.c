@@ -357,7 +357,8 @@ wn_status wni_pool_need_run(wn_ctx *ctx, const wn_pool *pool, const wn_method *m
     char what[128];
 
     snprintf(what, sizeof what, "%s %s", method->family, method->name);
-    return wni_pool_need(ctx, pool, estimate->peak_bytes, what);
+    return pool ? wni_pool_need(ctx, pool, estimate->peak_bytes, what)
+                : wni_budget_need(ctx, estimate->peak_bytes, what);
 }
 
 int wni_pool_by_column(const wn_pool *pool)

@@ -16,7 +16,8 @@ const char *wni_pool_row_text(const wn_pool *pool, int64_t row, char *buf, size_
  * for them. When `bytes` more would not fit beside them they are let go, and rows are read by pread from
  * then on, with the same result. Only from the calling thread, while no other reads the pool. */
 wn_status wni_pool_need(wn_ctx *ctx, const wn_pool *pool, int64_t bytes, const char *what);
-/* The same for a run of a method: refuses at once what its estimate says would not fit. */
+/* The same for a run of a method, on a pool or (NULL) without one: refuses at once what its estimate says
+ * would not fit. */
 wn_status wni_pool_need_run(wn_ctx *ctx, const wn_pool *pool, const wn_method *method,
                             const wn_estimate *estimate);
 

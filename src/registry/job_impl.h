@@ -53,6 +53,9 @@ int wni_job_takes_files(const wn_job *job, const char *name);
 
 /* The input of this name, or NULL. */
 const wn_family_input *wni_job_find_input(const wn_family *family, const char *name);
+/* The token of method->inputs ("tree|groups?"), which is not NULL, that names the input; its bytes into
+ * *length. NULL = the method does not read it. */
+const char *wni_method_token(const wn_method *method, const wn_family_input *input, size_t *length);
 /* *at = a copy of `text`, in place of what was there. */
 wn_status wni_job_replace(wn_ctx *ctx, char **at, const char *text);
 

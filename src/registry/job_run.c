@@ -12,33 +12,32 @@
 
 /* ---- what the run asks ---------------------------------------------------------------------------- */
 
-static const wn_job *job_of(const wni_run *run)
+/* The first that was given under this name, or NULL. */
+static const wni_job_path *find_given(const wn_job *job, const char *name)
 {
-    return run->job;
+    for (int32_t i = 0; i < job->n_input; i++)
+        if (strcmp(job->input[i].name, name) == 0) return &job->input[i];
+    return NULL;
 }
 
 static const char *run_input(const wni_run *run, const char *name)
 {
-    const wn_job *job = job_of(run);
+    const wni_job_path *given = find_given(run->job, name);
 
-    for (int32_t i = 0; i < job->n_input; i++)
-        if (strcmp(job->input[i].name, name) == 0) return job->input[i].path;
-    return NULL;
+    return given ? given->path : NULL;
 }
 
 static const wn_pool *run_pool_input(const wni_run *run, const char *name)
 {
-    const wn_job *job = job_of(run);
+    const wni_job_path *given = find_given(run->job, name);
 
-    for (int32_t i = 0; i < job->n_input; i++)
-        if (strcmp(job->input[i].name, name) == 0) return job->input[i].pool;
-    return NULL;
+    return given ? given->pool : NULL;
 }
 
 static const char *run_option(const wni_run *run, const char *name)
 {
     for (int i = 0; i < WNI_OPT_COUNT; i++)
-        if (strcmp(wni_option_names[i], name) == 0) return job_of(run)->option[i];
+        if (strcmp(wni_option_names[i], name) == 0) return run->job->option[i];
     return NULL;
 }
 
@@ -54,22 +53,17 @@ static int32_t times_given(const wn_job *job, const char *name)
 /* Of the inputs that `want` shares its token with ("tree|groups") exactly one must be there. */
 static wn_status check_one_of(const wn_job *job, const wn_family_input *want)
 {
-    const char *token = strstr(job->method->inputs, want->name);
+    size_t length, other;
+    const char *token = wni_method_token(job->method, want, &length);
     int32_t given = 0;
-    int length;
 
-    while (token > job->method->inputs && token[-1] != ' ')
-        token--;
-    length = (int)strcspn(token, " ?");
-    for (int32_t i = 0; i < job->family->n_inputs; i++) {
-        const char *name = job->family->inputs[i].name;
-        const char *at = strstr(token, name);
-        if (at && at < token + length) given += times_given(job, name);
-    }
+    for (int32_t i = 0; i < job->family->n_inputs; i++)
+        if (wni_method_token(job->method, &job->family->inputs[i], &other) == token)
+            given += times_given(job, job->family->inputs[i].name);
     if (given == 1) return WN_OK;
     return wni_fail(job->ctx, WN_E_USAGE,
                     "%s %s: found %d of the inputs %.*s, expected one of them", job->family->name,
-                    job->method->name, given, length, token);
+                    job->method->name, given, (int)length, token);
 }
 
 static wn_status check_inputs(const wn_job *job)
@@ -210,23 +204,16 @@ static wn_status open_pool(wn_job *job, wni_run *run)
     return texts ? open_text(job, run) : open_vectors(job, run);
 }
 
-/* Is the positional input a pool in memory, which has no paths? */
-static bool is_array(const wn_job *job)
-{
-    for (int32_t i = 0; i < job->n_input; i++)
-        if (strcmp(job->input[i].name, "pool") == 0 && job->input[i].pool) return true;
-    return false;
-}
-
 static wn_status expand_inputs(wn_job *job, char ***paths, int32_t *count)
 {
+    const wni_job_path *pool = find_given(job, "pool");
     const char **given = NULL;
     int32_t n = 0;
     wn_status st = WN_OK;
 
     *paths = NULL;
     *count = 0;
-    if (times_given(job, "pool") == 0 || is_array(job)) return WN_OK;
+    if (!pool || pool->pool) return WN_OK; /* none, or an array, which has no path */
     WNI_NEW(job->ctx, given, job->n_input + 1);
     for (int32_t i = 0; i < job->n_input; i++)
         if (strcmp(job->input[i].name, "pool") == 0) given[n++] = job->input[i].path;

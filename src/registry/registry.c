@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "winnow/method.h"
+#include "registry/job_impl.h"
 
 #define WN_FAMILY(name)         extern const wn_family wni_family_##name;
 #define WN_METHOD(family, name) extern const wn_method wni_method_##family##_##name;
@@ -88,10 +88,9 @@ static int names_input(const char *word, size_t length, const wn_family_input *i
     return same_word(word, length, input->name);
 }
 
-/* The token of `inputs` ("tree|groups?") that names the input, or NULL; its bytes into *length. */
-static const char *find_token(const char *inputs, const wn_family_input *input, size_t *length)
+const char *wni_method_token(const wn_method *method, const wn_family_input *input, size_t *length)
 {
-    for (const char *at = inputs; *at; at += strspn(at, " ")) {
+    for (const char *at = method->inputs; *at; at += strspn(at, " ")) {
         size_t token = strcspn(at, " ");
         for (size_t i = 0; i < token;) {
             size_t word = strcspn(at + i, "|? ");
@@ -112,7 +111,7 @@ wn_takes wn_method_takes(const wn_method *method, const wn_family_input *input)
     const char *token;
 
     if (!method->inputs) return input->required ? WN_TAKES_REQUIRED : WN_TAKES_OPTIONAL;
-    token = find_token(method->inputs, input, &length);
+    token = wni_method_token(method, input, &length);
     if (!token) return WN_TAKES_NOT;
     if (token[length - 1] == '?') return WN_TAKES_OPTIONAL;
     /* "pool|text" is one input in two kinds; "tree|groups" are two inputs. */
@@ -127,7 +126,7 @@ const char *wn_method_kind(const wn_method *method, const wn_family_input *input
     const char *token = NULL;
 
     if (method->inputs && strcmp(input->name, "pool") == 0)
-        token = find_token(method->inputs, input, &length);
+        token = wni_method_token(method, input, &length);
     if (token)
         snprintf(buf, bytes, "%.*s", (int)(length - (token[length - 1] == '?')), token);
     else

@@ -113,8 +113,7 @@ static wn_status run_checked(wn_ctx *ctx, const wn_method *method, const wn_scor
     wn_status st;
 
     snprintf(what, sizeof what, "score %s", method->name);
-    WNI_TRY(in->pool ? wni_pool_need_run(ctx, in->pool, method, estimate)
-                     : wni_budget_need(ctx, estimate->peak_bytes, what));
+    WNI_TRY(wni_pool_need_run(ctx, in->pool, method, estimate));
     WNI_TRY(ops_of(method)->run(ctx, in, params, out));
     for (int64_t i = 0; i < (*out)->n; i++)
         if (!isfinite((*out)->v[i])) {

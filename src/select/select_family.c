@@ -2,7 +2,6 @@
  *
  * The family `select`: the checks that every method shares, the files of a run.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/param.h"
@@ -94,17 +93,6 @@ done:
     return st;
 }
 
-/* The memory that a method needs, beside the mapped files of the pool when there is one. */
-static wn_status need_run(wn_ctx *ctx, const wn_method *method, const wn_select_input *in,
-                          const wn_estimate *estimate)
-{
-    char what[128];
-
-    if (in->pool) return wni_pool_need_run(ctx, in->pool, method, estimate);
-    snprintf(what, sizeof what, "select %s", method->name);
-    return wni_budget_need(ctx, estimate->peak_bytes, what);
-}
-
 wn_status wn_select_run(wn_ctx *ctx, const wn_method *method, const wn_select_input *given,
                         const void *params, wn_selection **out)
 {
@@ -118,7 +106,7 @@ wn_status wn_select_run(wn_ctx *ctx, const wn_method *method, const wn_select_in
     if (given) memcpy(&full, given, (size_t)wni_min(given->struct_size, sizeof full));
     in = &full;
     WNI_TRY(check_input(ctx, method, in, params, &estimate));
-    WNI_TRY(need_run(ctx, method, in, &estimate));
+    WNI_TRY(wni_pool_need_run(ctx, in->pool, method, &estimate));
     if (in->pool) WNI_TRY(wn_pool_check(ctx, in->pool, 1, NULL));
     if (in->target) WNI_TRY(wn_pool_check(ctx, in->target, 1, NULL));
     if (in->losses) WNI_TRY(wn_pool_check(ctx, in->losses, 1, NULL));
@@ -296,7 +284,7 @@ static wn_status family_run(wni_run *run)
     WNI_TRY(open_inputs(run, &o));
     WNI_TRY(check_input(run->ctx, run->method, &o.in, run->params, &run->estimate));
     if (run->plan) goto done;
-    WNI_TRY(need_run(run->ctx, run->method, &o.in, &run->estimate));
+    WNI_TRY(wni_pool_need_run(run->ctx, run->pool, run->method, &run->estimate));
     ops = run->method->ops;
     WNI_TRY(ops->run(run->ctx, &o.in, run->params, &selection));
     WNI_TRY(write_files(run, selection));
