@@ -304,6 +304,13 @@ class Folder:
                                        C.cast(data, _lib.PTR)))
         self.kept.append(data)
 
+    def borrow(self, result):
+        """Everything that a Result holds: a folder belongs to one context, its arrays to whoever made them."""
+        for name, array in result.arrays.items():
+            self.add(name, array)
+        for name, text in result.texts.items():
+            self.add_text(name, text)
+
     def read(self):
         """({name: array over the library's memory}, {name: text})."""
         import ast

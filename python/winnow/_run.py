@@ -162,10 +162,7 @@ class _Job:
             self.ctx.check(_lib.job_input(self.ptr, name.encode(), result.path.encode()))
             return
         folder = _inputs.Folder(self.ctx)
-        for file, array in result.arrays.items():
-            folder.add(file, array)
-        for file, text in result.texts.items():
-            folder.add_text(file, text)
+        folder.borrow(result)
         self._give(name, folder)
 
     def _give(self, name, folder, column=None):

@@ -101,8 +101,7 @@ class _Opened:
             folder = _inputs.Folder(self.ctx)
             result = artefact(value)
             if result is not None:
-                for file, array in result.arrays.items():
-                    folder.add(file, array)
+                folder.borrow(result)
             elif kind == "tree":
                 raise _lib.InputTypeError(f"{name}: found {type(value).__name__}, expected a path, a fitted "
                                           "estimator or the result of wn.cluster")
