@@ -16,6 +16,7 @@
 #include "winnow/dedup.h"
 #include "winnow/folder.h"
 #include "winnow/graph.h"
+#include "winnow/index.h"
 #include "winnow/labels.h"
 #include "winnow/learn.h"
 #include "winnow/measure.h"

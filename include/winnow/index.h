@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Indexes: the searchable form of a pool. An index is a folder of segments that never change once written;
+ * adding writes one more segment, deleting marks rows, compacting writes one segment out of all. Each of
+ * these puts a new folder in the place of the old one in one step, so that a crash leaves the old index or
+ * the new one, and who has the old one open goes on reading it.
+ *
+ * `winnow index`, and jobs (job.h) of the family `index`, make and change indexes, on disk or in a folder in
+ * memory. This header opens and searches them.
+ */
+#ifndef WINNOW_INDEX_H
+#define WINNOW_INDEX_H
+
+#include "winnow/method.h"
+#include "winnow/pool.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A snapshot: nothing in it changes after wn_index_open. Any number of threads may search it at the same
+ * time, each with a context of its own. */
+typedef struct wn_index wn_index;
+
+/* Opens an index; the context must outlive it. Reads index.json and checks the checksum of every array but the
+ * lists of a disk index, which are checked as they are read. Arrays are mapped. Errors: WN_E_DATA names the
+ * file: damaged, cut, of a newer version, not an index. Cost: one pass over the files. */
+WN_API wn_status wn_index_open(wn_ctx *ctx, const char *dir, wn_index **out);
+WN_API void wn_index_free(wn_index *index); /* NULL ok */
+
+typedef struct wn_index_about {
+    uint32_t struct_size;
+    const char *kind; /* "flat", "ivf", ...; belongs to the index */
+    const char *code; /* "f32", "i8", ... */
+    wn_metric metric;
+    int64_t rows;    /* that can be found */
+    int64_t deleted; /* marked, their space not given back yet */
+    int64_t dim;
+    int64_t next_id; /* of the row that is added next */
+    int32_t segments;
+    int32_t has_table; /* 1 = it can be asked with `where` */
+} wn_index_about;
+
+/* Set struct_size before. Never fails. */
+WN_API void wn_index_describe(const wn_index *index, wn_index_about *about);
+
+typedef struct wn_index_query {
+    uint32_t struct_size;
+    const wn_pool *queries; /* (n, d), read under the metric of the index */
+    int64_t k;              /* hits wanted; fewer come when fewer rows match */
+    int64_t effort;         /* hnsw: length of the beam; ivf, disk: lists; 0 = by `recall` */
+    double recall;          /* of the k nearest, as measured when the index was made; in (0, 1] */
+    const char *where;      /* SQL condition over the columns of the table; NULL = all rows */
+    const char *window;     /* "column:low:high", both ends in; NULL = all rows */
+    const char *tenant;     /* only rows of this tenant; NULL = all rows */
+} wn_index_query;
+
+/* How a search went, summed over its queries. */
+typedef struct wn_search_report {
+    int64_t rows;       /* of the index, deleted ones aside */
+    int64_t matching;   /* of these, rows that the filters let through */
+    int64_t visited;    /* nodes or lists */
+    int64_t compared;   /* distances by code */
+    int64_t verified;   /* exact distances of candidates */
+    int64_t effort;     /* that was used; 0 = exact, there is nothing to choose */
+    int64_t short_hits; /* queries with fewer than k hits */
+    char route[96];     /* in words: "graph", "exact scan of the matches", ... */
+} wn_search_report;
+
+/* Neighbours of queries. All arrays belong to the hits. */
+typedef struct wn_hits {
+    wn_ctx *ctx;
+    int64_t n, k;
+    wn_metric metric;
+    int64_t *
+        indices; /* (n, k) row-major: ids of rows, nearest first, at a tie the smaller; -1 past the end */
+    float *
+        distances; /* (n, k) Euclidean under WN_L2, 1 - cosine under WN_COSINE; +Inf past the end */
+    int64_t *counts; /* (n) hits of each query */
+    wn_search_report report;
+} wn_hits;
+
+/* Searches. The distances are the exact ones of the rows found; which rows are found depends on kind, code
+ * and effort, but never on threads or ISA. When k rows match, k come back, at any selectivity. Errors: WN_E_USAGE
+ * (k, effort, SQL that is none or that writes, unknown column with the nearest name, unknown tenant), WN_E_DATA
+ * (another dimension, NaN; names the query). *out is given; wn_hits_free(). */
+WN_API wn_status wn_index_search(wn_ctx *ctx, const wn_index *index, const wn_index_query *query,
+                                 wn_hits **out);
+WN_API void wn_hits_free(wn_hits *hits); /* NULL ok */
+
+/* Folder form: indices.npy (int64), distances.npy (float32), counts.npy (int64). */
+WN_API wn_status wn_hits_load(wn_ctx *ctx, const char *dir, wn_hits **out);
+
+/* ---- parameters of the methods of the family ---------------------------------------------------------- */
+
+typedef enum wn_code { WN_CODE_F32 = 0, WN_CODE_F16, WN_CODE_I8, WN_CODE_PQ, WN_CODE_RQ } wn_code;
+
+/* What every kind of index has. */
+#define WN_INDEX_CODE_PARAMS(P)                                                                \
+    P(choice, code, WN_CODE_F32, "f32|f16|i8|pq|rq", 0,                                        \
+      "how rows are kept for the search; the best candidates are compared exactly with every " \
+      "code")                                                                                  \
+    P(i32, code_bytes, 0, 0, 65536,                                                            \
+      "bytes of a row under pq and rq; 0 = one for every 4 dimensions")                        \
+    P(f64, rerank, 4, 1, 1000,                                                                 \
+      "candidates per hit that are compared exactly when the code is not f32")                 \
+    P(u64, seed, 0, 0, 0, "seed of everything random")
+
+#define WN_INDEX_FLAT_PARAMS(P) WN_INDEX_CODE_PARAMS(P)
+WN_PARAM_STRUCT(wn_index_flat_params, WN_INDEX_FLAT_PARAMS);
+
+#define WN_INDEX_ADD_PARAMS(P) \
+    P(bool, merge, 1, 0, 1, "join small segments, so that their number stays low")
+WN_PARAM_STRUCT(wn_index_add_params, WN_INDEX_ADD_PARAMS);
+
+#define WN_INDEX_DELETE_PARAMS(P) \
+    P(bool, missing_ok, 0, 0, 1, "ids that are not there, or not any more, are no error")
+WN_PARAM_STRUCT(wn_index_delete_params, WN_INDEX_DELETE_PARAMS);
+
+#define WN_INDEX_COMPACT_PARAMS(P) P(bool, calibrate, 1, 0, 1, "measure recall anew")
+WN_PARAM_STRUCT(wn_index_compact_params, WN_INDEX_COMPACT_PARAMS);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

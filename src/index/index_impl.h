@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inside of an index, for src/index only: segments, their arrays, and what a kind of index has to
+ * offer.
+ *
+ * A row has a position in its segment (0..n-1, the order in which it came) and an id (what users see). A kind
+ * speaks of positions only; ids, deleted rows, filters, exact re-ranking and the merging of segments are the
+ * business of index_search.c.
+ */
+#ifndef WNI_INDEX_IMPL_H
+#define WNI_INDEX_IMPL_H
+
+#include "base/ctx_impl.h"
+#include "io/outdir.h"
+#include "pool/run.h"
+#include "winnow/index.h"
+
+#define WNI_INDEX_VERSION 1
+
+/* Smaller segments are searched by the exact scan whatever the kind of the index: a structure over so few
+ * rows costs more than it saves. */
+#define WNI_SEGMENT_STRUCTURE_ROWS 1024
+
+struct json_t;
+
+/* ---- what a kind offers: wn_method.ops of the methods flat, ivf, hnsw, disk, ... --------------------------- */
+
+typedef struct wni_index_build wni_index_build;
+typedef struct wni_segment wni_segment;
+typedef struct wni_ask wni_ask;
+typedef struct wni_found wni_found;
+
+typedef struct wni_index_kind {
+    /* Of building one segment over these rows. */
+    wn_status (*estimate)(wn_ctx *ctx, const wn_pool *rows, const void *params, wn_estimate *out);
+    /* Writes the arrays of one segment (not its rows, which are written already). */
+    wn_status (*build)(wn_ctx *ctx, const wni_index_build *b);
+    /* Finds and checks the arrays of one segment; what it makes goes to s->state. */
+    wn_status (*open)(wn_ctx *ctx, const wn_index *index, wni_segment *s);
+    void (*close)(wn_ctx *ctx, wni_segment *s);
+    /* The nearest allowed rows of each query, as good as the effort allows. Runs its own wni_parallel over the
+     * queries; the segment is const, scratch is the caller's ctx. */
+    wn_status (*search)(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
+                        const wni_ask *ask, wni_found *found);
+    /* Smallest and largest sensible effort; both 0 = exact, nothing to choose. */
+    void (*effort)(const wn_index *index, const wni_segment *s, int64_t k, int64_t *low,
+                   int64_t *high);
+} wni_index_kind;
+
+/* ---- building a segment -------------------------------------------------------------------------------- */
+
+struct wni_index_build {
+    const wn_pool *rows; /* (n, d) under the metric of the index */
+    const void *params;  /* of the method */
+    wni_out *out;
+    const char *prefix; /* "s3/": the arrays of the segment are called s3/graph.npy, ... */
+    const char *table;  /* path of the segment's table.sqlite; NULL = none */
+    wni_run *run;       /* for wni_record_*; NULL while segments are merged */
+};
+
+/* Writes one array of the segment: name is "graph.npy", the rest as in wni_out_npy. */
+wn_status wni_build_npy(const wni_index_build *b, const char *name, const char *descr, size_t item,
+                        const int64_t *shape, int dims, const void *data);
+/* The same row by row. */
+wn_status wni_build_writer(const wni_index_build *b, const char *name, const char *descr,
+                           size_t item, int64_t n, int64_t d, wni_npy_writer **writer);
+
+/* ---- an open segment ----------------------------------------------------------------------------------- */
+
+struct wni_segment {
+    int32_t number;
+    const char *prefix;         /* "s3/" */
+    const wni_index_kind *kind; /* that of the index, or flat's for small segments */
+    int64_t n, n_dead;
+    const wn_pool *rows;  /* (n, d) exact rows under the metric of the index */
+    const int64_t *ids;   /* (n) ascending */
+    const uint64_t *dead; /* (n) bits, 1 = deleted; NULL = none */
+    void *state;          /* of the kind */
+    char *table_path;     /* NULL = none */
+};
+
+struct wn_index {
+    wn_ctx *ctx;
+    char *path;
+    const wn_method *method;
+    const void *params; /* of the method, complete */
+    wn_metric metric;
+    wn_dtype dtype; /* of the rows as they were given */
+    int64_t d, next_id;
+    wni_segment *segment; /* (n_segments) */
+    int32_t n_segments;
+    /* Calibration: recall of the 10 nearest by effort, measured on rows of the index. */
+    int32_t n_marks;
+    int64_t *mark_effort; /* (n_marks) ascending */
+    double *mark_recall;  /* (n_marks) */
+    struct wni_index_files *files;
+};
+
+/* An array of the segment, mapped or in memory, checked against its checksum: belongs to the index. Type and
+ * number of dimensions are checked (WN_E_DATA names the file); shape (dims). */
+wn_status wni_segment_array(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
+                            const char *name, const char *descr, int dims, int64_t *shape,
+                            const void **data);
+/* 1 when the segment has it. */
+int wni_segment_has(const wn_index *index, const wni_segment *s, const char *name);
+/* For arrays larger than memory: where the data of an array lie in which file, unread and unchecked. NULL path =
+ * in memory, at *data. The caller checks what it reads. */
+wn_status wni_segment_file(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
+                           const char *name, const char *descr, int dims, int64_t *shape,
+                           const char **path, int64_t *at, const void **data);
+
+/* ---- one search of one segment --------------------------------------------------------------------------- */
+
+struct wni_ask {
+    const wn_pool *queries; /* (n, d) under the metric of the index */
+    int64_t n;
+    int64_t want; /* candidates per query: k, or more of them when the code is not exact */
+    int64_t k;
+    int64_t effort;
+    const uint64_t *allowed; /* (segment n) bits; NULL = every row (none is dead) */
+    int64_t n_allowed;
+    const char *window,
+        *tenant; /* what a kind built for them may use; `allowed` holds them already */
+};
+
+struct wni_found {
+    int64_t *at; /* (n, want) row-major positions, -1 past the end; in any order */
+    float *
+        key; /* (n, want) canonical squared Euclidean distance (L2) or 1 - dot (cosine), or what the code
+                    says of it */
+    int exact;                 /* the kind sets 1 when every key is canonical: no re-ranking */
+    int64_t visited, compared; /* the kind adds to them once, after its loop */
+};
+
+static inline int wni_bit(const uint64_t *bits, int64_t i)
+{
+    return (int)(bits[i >> 6] >> (i & 63) & 1);
+}
+
+/* Canonical key of two padded rows under a metric. Smaller is nearer. */
+typedef float (*wni_key_fn)(const float *a, const float *b, int64_t ld);
+
+#endif
