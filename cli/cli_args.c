@@ -538,7 +538,6 @@ static bool wants_help(const cli_args *args)
 
 int cli_args_parse(cli_args *args)
 {
-    const wn_family_input *positional = args->family ? cli_positional(args->family, NULL) : NULL;
     bool flags_end = false;
     cli_flags flags;
     int code = CLI_OK;
@@ -564,8 +563,12 @@ int cli_args_parse(cli_args *args)
                       "a file");
             code = CLI_USAGE;
         } else {
+            const wn_family_input *input =
+                args->method ? wn_method_positional(args->method, args->n_paths) : NULL;
             add_text(&args->paths, &args->n_paths, word);
-            if (positional) add_pair(&args->inputs, &args->n_inputs, positional->name, word);
+            /* A word that is one too many is said where the family's other inputs are checked. */
+            if (!input && args->family) input = cli_positional(args->family, NULL);
+            if (input) add_pair(&args->inputs, &args->n_inputs, input->name, word);
         }
     }
     cli_flags_free(&flags);

@@ -97,7 +97,7 @@ void cli_help_params(FILE *to, const wn_method *method, int indent)
     void *params = cli_grow(NULL, 1, method->params_bytes);
     int names = 0, defaults = 0;
     cli_flags flags;
-    char name[CLI_NAME_MAX * 2], value[256], bounds[256], help[1024];
+    char name[CLI_NAME_MAX * 2], value[WN_TEXT_MAX], bounds[256], help[1024];
 
     wn_params_init(method, params);
     cli_flags_make(CLI_JOB, NULL, method, &flags);
@@ -160,6 +160,47 @@ static const char *positional_text(const wn_family *family, const wn_method *met
     return buf;
 }
 
+/* How many inputs come before the pool as words without a flag. */
+static int32_t bare_inputs(const wn_method *method)
+{
+    int32_t n = 0;
+    const wn_family_input *input;
+
+    while ((input = wn_method_positional(method, n)) && strcmp(input->name, "pool") != 0)
+        n++;
+    return n;
+}
+
+static bool is_bare(const wn_method *method, int32_t bare, const wn_family_input *input)
+{
+    for (int32_t i = 0; i < bare; i++)
+        if (wn_method_positional(method, i) == input) return true;
+    return false;
+}
+
+static void upper_text(const char *name, char *buf, size_t bytes)
+{
+    size_t i = 0;
+
+    for (; name[i] && i + 1 < bytes; i++)
+        buf[i] = (char)(name[i] >= 'a' && name[i] <= 'z' ? name[i] - 32 : name[i]);
+    buf[i] = 0;
+}
+
+/* " INDEX" of the usage, or " index.wni" of an example, for each of them. */
+static void print_bare(FILE *to, const wn_method *method, bool example)
+{
+    for (int32_t i = 0; i < bare_inputs(method); i++) {
+        const wn_family_input *input = wn_method_positional(method, i);
+        char name[CLI_NAME_MAX];
+        upper_text(input->name, name, sizeof name);
+        fprintf(to, " %s%s", example ? input->name : name,
+                !example                            ? ""
+                : strcmp(input->kind, "index") == 0 ? ".wni"
+                                                    : ".npy");
+    }
+}
+
 void cli_help_inputs(FILE *to, const wn_family *family, const wn_method *method, int indent)
 {
     char name[CLI_NAME_MAX + 16];
@@ -171,6 +212,8 @@ void cli_help_inputs(FILE *to, const wn_family *family, const wn_method *method,
             if (!cli_takes(method, input)) continue;
             if (strcmp(input->name, "pool") == 0)
                 positional_text(family, method, name);
+            else if (method && is_bare(method, bare_inputs(method), input))
+                upper_text(input->name, name, sizeof name);
             else
                 snprintf(name, sizeof name, "--%.60s PATH", input->name);
             if (pass == 0) {
@@ -186,6 +229,7 @@ void cli_help_inputs(FILE *to, const wn_family *family, const wn_method *method,
  * be given the first. */
 static void print_needed(FILE *to, const wn_family *family, const wn_method *method, bool example)
 {
+    int32_t bare = bare_inputs(method);
     bool one_of = false;
 
     for (int32_t i = 0; i < family->n_inputs; i++) {
@@ -194,6 +238,7 @@ static void print_needed(FILE *to, const wn_family *family, const wn_method *met
         bool folder = strcmp(input->kind, "tree") == 0 || strcmp(input->kind, "graph") == 0 ||
                       strcmp(input->kind, "model") == 0;
         if (strcmp(input->name, "pool") == 0 || takes <= WN_TAKES_OPTIONAL) continue;
+        if (is_bare(method, bare, input)) continue;
         if (takes == WN_TAKES_ONE_OF && one_of) continue;
         one_of = one_of || takes == WN_TAKES_ONE_OF;
         if (example)
@@ -209,7 +254,7 @@ static void print_needed(FILE *to, const wn_family *family, const wn_method *met
 static void print_first_number(FILE *to, const wn_method *method)
 {
     void *params = cli_grow(NULL, 1, method->params_bytes);
-    char value[256];
+    char value[WN_TEXT_MAX];
 
     wn_params_init(method, params);
     for (int32_t i = 0; i < method->n_params; i++) {
@@ -250,6 +295,7 @@ static void print_example(FILE *to, const wn_family *family, const wn_method *me
 
     fprintf(to, "  winnow %s", family->name);
     if (count_methods(family) > 1 || !family->default_method) fprintf(to, " %s", method->name);
+    print_bare(to, method, true);
     if (text)
         fprintf(to, " %s", second ? "'part_*.jsonl'" : "corpus.jsonl");
     else if (cli_takes_kind(family, method, "files"))
@@ -257,7 +303,11 @@ static void print_example(FILE *to, const wn_family *family, const wn_method *me
     else if (positional)
         fprintf(to, " %s", second ? "'shard_*.npy'" : "embeddings.npy");
     print_needed(to, family, method, true);
-    fprintf(to, " -o %s", family->output_is_file ? "out.npy" : "out");
+    if (!(method->flags & WN_METHOD_UPDATES))
+        fprintf(to, " -o %s",
+                family->output_is_file               ? "out.npy"
+                : strcmp(family->name, "index") == 0 ? "index.wni"
+                                                     : "out");
     if (needs_size(method)) fputs(" --size 1000", to);
     if (!second) {
         if (!needs_size(method)) print_first_number(to, method);
@@ -316,10 +366,12 @@ static void help_method(FILE *to, const wn_family *family, const wn_method *meth
     print_example(to, family, method, true);
     fprintf(to, "\nusage: winnow %s %s%s%s", family->name, is_default ? "[" : "", method->name,
             is_default ? "]" : "");
+    print_bare(to, method, false);
     if (cli_positional(family, method))
         fprintf(to, " %s", positional_text(family, method, positional));
     print_needed(to, family, method, false);
-    fputs(" -o OUT [flags]\n\ninputs:\n", to);
+    fputs(method->flags & WN_METHOD_UPDATES ? " [-o OUT]" : " -o OUT", to);
+    fputs(" [flags]\n\ninputs:\n", to);
     cli_help_inputs(to, family, method, INDENT);
     if (method->n_params) {
         fputs("\nparameters, with their defaults:\n", to);

@@ -55,7 +55,7 @@ static json_t *param_json(const wn_method *method, const void *params, const wn_
     const char *at = (const char *)params + p->offset;
     json_t *out = json_pack("{s:s, s:s}", "name", p->name, "type", types[p->type]), *list;
     bool whole = p->type == WN_P_I32 || p->type == WN_P_I64 || p->type == WN_P_LIST;
-    char text[256];
+    char text[WN_TEXT_MAX];
 
     if (wn_params_text(method, params, p->name, text, sizeof text) < 0) text[0] = 0;
     switch (p->type) {

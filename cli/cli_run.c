@@ -80,7 +80,7 @@ static void last_line(const cli_args *args, const json_t *summary)
         fprintf(stderr, ", seed %" JSON_INTEGER_FORMAT, json_integer_value(seed));
     else if (json_is_string(seed))
         fprintf(stderr, ", seed %s", json_string_value(seed));
-    fprintf(stderr, " -> %s\n", args->output);
+    fprintf(stderr, " -> %s\n", args->output ? args->output : args->paths[0]);
 }
 
 static int report(const cli_args *args, cli_progress *progress, wn_job *job)
@@ -138,6 +138,7 @@ static int run_or_plan(const cli_args *args, cli_progress *progress, wn_ctx *ctx
 static bool output_given(const cli_args *args)
 {
     if (args->output || args->dry_run || args->verb == CLI_PLAN) return true;
+    if (args->method && args->method->flags & WN_METHOD_UPDATES && args->n_paths) return true;
     cli_error("%s needs -o: the name of the %s to make", args->verb_name,
               args->family && args->family->output_is_file ? "file" : "folder");
     return false;
@@ -153,6 +154,8 @@ int cli_run_job(cli_args *args)
     int code;
 
     positional = cli_positional(args->family, args->method);
+    if (args->method && wn_method_positional(args->method, 0))
+        positional = wn_method_positional(args->method, 0);
     if (args->n_inputs == 0 && positional &&
         cli_takes(args->method, positional) > WN_TAKES_OPTIONAL) {
         cli_error("%s needs %s; winnow %s --help shows how", args->family->name, positional->help,

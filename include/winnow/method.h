@@ -22,7 +22,7 @@ extern "C" {
 #endif
 
 #define WN_LIST_MAX 8  /* entries of a list parameter */
-#define WN_TEXT_MAX 64 /* bytes of a text parameter, its zero included */
+#define WN_TEXT_MAX 1024 /* bytes of a text parameter, its zero included */
 
 typedef struct wn_list {
     int32_t count;
@@ -94,6 +94,7 @@ typedef struct wn_param {
 #define WN_METHOD_EXACT       2u /* returns the exact answer of its definition, no approximation */
 #define WN_METHOD_OUT_OF_CORE 4u /* streams the pool; memory does not grow with n x d */
 #define WN_METHOD_OWN_METRIC  8u /* compares rows in one way whatever the pool's metric */
+#define WN_METHOD_UPDATES     16u /* without an output it takes the place of its first @ input, in one step */
 
 typedef struct wn_method {
     const char *family, *name;
@@ -106,8 +107,9 @@ typedef struct wn_method {
     size_t params_bytes; /* sizeof the parameter struct */
     const void *ops;     /* the family's function table, see <family>.h */
     /* Which inputs of the family it reads, separated by spaces: "pool tree labels?". `?` = may be left out;
-     * "tree|groups" = exactly one of them. The positional input goes by the kinds that are taken: pool
-     * (vectors), text (a table), files (paths as they are). NULL = as the family says. */
+     * "tree|groups" = exactly one of them; "@index pool" = the first bare word of a command line is the index.
+     * The positional input goes by the kinds that are taken: pool (vectors), text (a table), files (paths as
+     * they are). NULL = as the family says. */
     const char *inputs;
     const void *run; /* internal: a file-level run of its own; NULL = the family's */
 } wn_method;
@@ -144,6 +146,9 @@ typedef enum wn_takes {
 
 /* Whether the method reads that input. Never fails. */
 WN_API wn_takes wn_method_takes(const wn_method *method, const wn_family_input *input);
+/* The input that bare word number i of a command line goes to: those marked @ in their order, then the pool,
+ * which takes all the rest. NULL = there is none. */
+WN_API const wn_family_input *wn_method_positional(const wn_method *method, int32_t i);
 /* The kinds of it that the method reads, as in wn_family_input.kind, into buf; returns buf. */
 WN_API const char *wn_method_kind(const wn_method *method, const wn_family_input *input, char *buf,
                                   size_t bytes);
@@ -174,7 +179,7 @@ WN_API wn_status wn_params_set(wn_ctx *ctx, const wn_method *method, void *param
                                const char *value);
 
 /* Writes the value as text that wn_params_set reads back, at most `bytes` with the zero; returns the
- * length, or -1 for an unknown name. Any list or text fits in 256 bytes. */
+ * length, or -1 for an unknown name. WN_TEXT_MAX bytes are enough for any. */
 WN_API int wn_params_text(const wn_method *method, const void *params, const char *name, char *buf,
                           size_t bytes);
 

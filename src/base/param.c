@@ -316,7 +316,7 @@ wn_status wn_params_set(wn_ctx *ctx, const wn_method *method, void *params, cons
         bytes = sizeof v.list;
         break;
     case WN_P_TEXT:
-        if (strlen(value) >= WN_TEXT_MAX) return not_a(ctx, p, value, "at most 63 bytes");
+        if (strlen(value) >= WN_TEXT_MAX) return not_a(ctx, p, value, "at most 1023 bytes");
         memcpy(v.text, value, strlen(value));
         bytes = sizeof v.text;
         break;

@@ -377,7 +377,7 @@ static int state_head(const wn_sampler *s, char *buf, size_t bytes)
 
     for (int32_t i = 0; i < s->method->n_params; i++) {
         const char *name = s->method->params[i].name;
-        char value[256];
+        char value[WN_TEXT_MAX];
         if (strcmp(name, "rank") == 0 || strcmp(name, "first_epoch") == 0 ||
             strcmp(name, "epochs") == 0)
             continue;

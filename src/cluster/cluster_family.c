@@ -118,7 +118,7 @@ done:
 /* As many first centres as the finest level has clusters. */
 static wn_status check_count(const wni_run *run, int64_t found)
 {
-    char text[256];
+    char text[WN_TEXT_MAX];
     int64_t k;
 
     wn_params_text(run->method, run->params, "k", text, sizeof text);

@@ -3,7 +3,7 @@
  * Codes: small forms of rows from which the distance to a query is computed quickly. A kind of index keeps the
  * codes of its rows in the order that suits its search; slot s of the codes is what the kind says it is (a
  * position, or a place in a list). Keys are as in wni_found: (what the code makes of) the squared Euclidean
- * distance under L2, 1 - dot under cosine; smaller is nearer. Same bytes at any ISA.
+ * distance, of unit rows under cosine; smaller is nearer. Same bytes at any ISA.
  */
 #ifndef WNI_CODE_H
 #define WNI_CODE_H

@@ -21,8 +21,6 @@
  * rows costs more than it saves. */
 #define WNI_SEGMENT_STRUCTURE_ROWS 1024
 
-struct json_t;
-
 /* ---- what a kind offers: wn_method.ops of the methods flat, ivf, hnsw, disk, ... --------------------------- */
 
 typedef struct wni_index_build wni_index_build;
@@ -31,6 +29,7 @@ typedef struct wni_ask wni_ask;
 typedef struct wni_found wni_found;
 
 typedef struct wni_index_kind {
+    int rows_on_disk; /* searching does not touch the exact rows: they are neither mapped nor checked */
     /* Of building one segment over these rows. */
     wn_status (*estimate)(wn_ctx *ctx, const wn_pool *rows, const void *params, wn_estimate *out);
     /* Writes the arrays of one segment (not its rows, which are written already). */
@@ -72,8 +71,9 @@ struct wni_segment {
     const char *prefix;         /* "s3/" */
     const wni_index_kind *kind; /* that of the index, or flat's for small segments */
     int64_t n, n_dead;
-    const wn_pool *rows;  /* (n, d) exact rows under the metric of the index */
-    const int64_t *ids;   /* (n) ascending */
+    const wn_pool *rows; /* (n, d) exact rows under the metric of the index */
+    const int64_t *ids;  /* (n); NULL = first_id + position */
+    int64_t first_id;
     const uint64_t *dead; /* (n) bits, 1 = deleted; NULL = none */
     void *state;          /* of the kind */
     char *table_path;     /* NULL = none */
@@ -126,8 +126,8 @@ struct wni_ask {
 struct wni_found {
     int64_t *at; /* (n, want) row-major positions, -1 past the end; in any order */
     float *
-        key; /* (n, want) canonical squared Euclidean distance (L2) or 1 - dot (cosine), or what the code
-                    says of it */
+        key; /* (n, want) canonical squared Euclidean distance, of unit rows under cosine, or what the code says
+                   of it */
     int exact;                 /* the kind sets 1 when every key is canonical: no re-ranking */
     int64_t visited, compared; /* the kind adds to them once, after its loop */
 };
@@ -136,8 +136,5 @@ static inline int wni_bit(const uint64_t *bits, int64_t i)
 {
     return (int)(bits[i >> 6] >> (i & 63) & 1);
 }
-
-/* Canonical key of two padded rows under a metric. Smaller is nearer. */
-typedef float (*wni_key_fn)(const float *a, const float *b, int64_t ld);
 
 #endif

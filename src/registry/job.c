@@ -122,7 +122,7 @@ wn_status wn_job_set(wn_job *job, const char *name, const char *value)
     while (option < WNI_OPT_COUNT && strcmp(wni_option_names[option], name) != 0)
         option++;
     if (wni_param_find(job->method, name)) {
-        char text[256];
+        char text[WN_TEXT_MAX];
         wn_status st = wn_params_set(job->ctx, job->method, job->params, name, value);
         if (st != WN_OK || option == WNI_OPT_COUNT) return st;
         /* One word for both: curate's dim is the width of vectors made from text, or of a raw file. */

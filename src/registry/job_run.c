@@ -223,6 +223,20 @@ done:
     return st;
 }
 
+/* A method that updates puts its output in the place of its first input. */
+static wn_status take_place(wn_job *job)
+{
+    const wn_family_input *first = wn_method_positional(job->method, 0);
+    const wni_job_path *given = find_given(job, first->name);
+    wn_status st;
+
+    if (!given || wni_is_memory_path(given->path)) return WN_OK;
+    WNI_TRY(wn_job_output(job, given->path));
+    WNI_TRY(wn_job_set(job, "force", "1"));
+done:
+    return st;
+}
+
 static wn_status call_family(wn_job *job, wni_run *run)
 {
     wni_family_run fn;
@@ -323,6 +337,7 @@ static wn_status run_job(wn_job *job, int plan, wn_estimate *estimate)
     WNI_TRY(wn_params_check(ctx, job->method, job->params));
     WNI_TRY(wni_manifest_check_words(job));
     WNI_TRY(check_inputs(job));
+    if (!plan && !job->output && job->method->flags & WN_METHOD_UPDATES) WNI_TRY(take_place(job));
     if (!plan && !job->output) {
         st = wni_fail(ctx, WN_E_USAGE, "%s %s: no output; give -o NAME", job->family->name,
                       job->method->name);

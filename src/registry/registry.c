@@ -92,7 +92,7 @@ const char *wni_method_token(const wn_method *method, const wn_family_input *inp
 {
     for (const char *at = method->inputs; *at; at += strspn(at, " ")) {
         size_t token = strcspn(at, " ");
-        for (size_t i = 0; i < token;) {
+        for (size_t i = *at == '@'; i < token;) {
             size_t word = strcspn(at + i, "|? ");
             if (names_input(at + i, word, input)) {
                 *length = token;
@@ -132,4 +132,20 @@ const char *wn_method_kind(const wn_method *method, const wn_family_input *input
     else
         snprintf(buf, bytes, "%s", input->kind);
     return buf;
+}
+
+const wn_family_input *wn_method_positional(const wn_method *method, int32_t i)
+{
+    const wn_family *family = wn_family_find(method->family);
+    const wn_family_input *pool = NULL;
+
+    for (const char *at = method->inputs ? method->inputs : ""; *at; at += strspn(at, " ")) {
+        for (int32_t j = 0; *at == '@' && j < family->n_inputs; j++)
+            if (names_input(at + 1, strcspn(at + 1, " ?"), &family->inputs[j]) && i-- == 0)
+                return &family->inputs[j];
+        at += strcspn(at, " ");
+    }
+    for (int32_t j = 0; j < family->n_inputs; j++)
+        if (strcmp(family->inputs[j].name, "pool") == 0) pool = &family->inputs[j];
+    return pool && wn_method_takes(method, pool) != WN_TAKES_NOT ? pool : NULL;
 }
