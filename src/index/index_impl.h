@@ -55,6 +55,7 @@ struct wni_index_build {
     const char *prefix; /* "s3/": the arrays of the segment are called s3/graph.npy, ... */
     const char *table;  /* path of the segment's table.sqlite; NULL = none */
     wni_run *run;       /* for wni_record_*; NULL while segments are merged */
+    void *arrays;       /* json array: what was written, see index_files.h */
 };
 
 /* Writes one array of the segment: name is "graph.npy", the rest as in wni_out_npy. */
