@@ -93,4 +93,37 @@ wn_status wni_scan_threshold(wn_ctx *ctx, const wni_queries *queries, const wni_
                              float floor, int lower, wni_pairs *out);
 void wni_pairs_free(wn_ctx *ctx, wni_pairs *pairs);
 
+/* softmax-sum: with t(q, b) = scale * score(q, b) + add[b] in double,
+ *   lse[q] = log of the sum over b of e^t(q, b),   the sum carried with its running maximum;
+ *   out[q] += sum over b of e^(t(q, b) - shift[q]) * row b, in f32, b ascending, one fused multiply-add each.
+ * With shift = lse the factors are the softmax p(q, b), and scale * out[q] is the gradient of lse[q] to the
+ * query under a dot product. With the sides exchanged and add = log w - lse of the rows that are then the
+ * base, out is what lse's weighted by w have as their gradient to a base row, over scale.
+ * Base rows are added sixteen at a time and e^ is wni_exp_fixed: the same bits for any threads, ISA, budget.
+ * Error: lse within a few ulp of double; out within n * 2^-24 of the sum of its terms' sizes. */
+typedef struct wni_softmax {
+    double scale;      /* 1 / temperature; any finite number */
+    const double *add; /* (base n) or NULL = 0; -inf leaves a base row out */
+    int l2;            /* the score has the base row's half norm taken off */
+    int skip_self;     /* leave out the base row with the query's own source row number */
+} wni_softmax;
+/* lse (n) doubles; -inf where no base row takes part. */
+wn_status wni_scan_lse(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base,
+                       const wni_softmax *how, double *lse);
+/* shift (n); out (n, ld) of the pool's columns, added to: zero it first. A query whose shift is not finite
+ * is left as it is. */
+wn_status wni_scan_softmax(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base,
+                           const wni_softmax *how, const double *shift, const wni_mat *out);
+
+/* count/sum: per query how many base rows score >= floor[q] (one floor for all when `each` is 0), and the
+ * sum of their weights, in double, ascending. weights (base n); sum (n) NULL = not wanted, with weights NULL
+ * the scores themselves are summed. */
+typedef struct wni_counting {
+    const float *floor; /* (n) with `each`, else (1) */
+    int each, l2, skip_self;
+    const double *weights;
+} wni_counting;
+wn_status wni_scan_count(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base,
+                         const wni_counting *how, int64_t *count, double *sum);
+
 #endif

@@ -176,7 +176,7 @@ wn_status wni_scan_stream(wn_ctx *ctx, const wni_queries *queries, const wni_que
     const int64_t row_bytes = (wni_ld(wn_pool_dim(base->pool)) + 1) * (int64_t)sizeof(float);
     const int64_t bytes =
         wni_max(wni_min(wni_budget_left(ctx) / 4, BLOCK_BYTES_MAX), BLOCK_BYTES_MIN);
-    const int64_t room = wni_min(wni_max(bytes / row_bytes, 16), base->n);
+    const int64_t room = wni_min(wni_max(bytes / row_bytes / 16 * 16, 16), base->n);
     wni_mat block = {0};
     scan s;
     wn_status st;
