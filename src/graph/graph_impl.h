@@ -9,15 +9,18 @@
 #include "kernels/kernels.h"
 #include "winnow/graph.h"
 
-/* The distance that a graph stores, of two padded rows of the pool (unit length under WN_COSINE). Made from
- * the differences, so that equal rows lie at 0; under WN_COSINE half the squared distance, which is
- * 1 - cosine of unit rows. */
+/* The distance that a graph stores, of two rows whose squared distance is l2sq (unit length under WN_COSINE,
+ * where half of it is 1 - cosine). */
+static inline float wni_graph_distance_of(wn_metric metric, float l2sq)
+{
+    return metric == WN_COSINE ? l2sq / 2 : __builtin_sqrtf(l2sq);
+}
+
+/* The same for two padded rows of the pool, made from the differences, so that equal rows lie at 0. */
 static inline float wni_graph_distance(const wni_kernels *kernels, wn_metric metric, const float *a,
                                        const float *b, int64_t ld)
 {
-    float l2sq = kernels->l2sq(a, b, ld);
-
-    return metric == WN_COSINE ? l2sq / 2 : __builtin_sqrtf(l2sq);
+    return wni_graph_distance_of(metric, kernels->l2sq(a, b, ld));
 }
 
 /* A distance that is no number, in one line. */
