@@ -170,36 +170,59 @@ static wn_status load_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, i
     return st;
 }
 
-wn_status wni_scan_stream(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base,
-                          const wni_epilogue *epilogue, void *self, wni_block_bias *bias)
+wn_status wni_scan_blocks(wn_ctx *ctx, const wni_queries *base, int half_norms, wni_block_fn use,
+                          void *arg)
 {
     const int64_t row_bytes = (wni_ld(wn_pool_dim(base->pool)) + 1) * (int64_t)sizeof(float);
     const int64_t bytes =
         wni_max(wni_min(wni_budget_left(ctx) / 4, BLOCK_BYTES_MAX), BLOCK_BYTES_MIN);
-    const int64_t room = wni_min(wni_max(bytes / row_bytes / 16 * 16, 16), base->n);
+    const int64_t room = wni_min(wni_max(bytes / row_bytes, 16), base->n);
     wni_mat block = {0};
-    scan s;
-    wn_status st;
+    float *half = NULL;
+    wn_status st = WN_OK;
 
-    WNI_TRY(scan_begin(ctx, queries, wn_pool_dim(base->pool), epilogue, self, &s));
-    if (room == 0 || queries->n == 0) goto done;
+    if (room == 0) return WN_OK;
     WNI_TRY(wni_mat_new(ctx, room, wn_pool_dim(base->pool), &block));
-    if (bias) WNI_NEW(ctx, bias->v, room);
+    if (half_norms) WNI_NEW(ctx, half, room);
     for (int64_t b = 0; b < base->n; b += room) {
-        load_arg load = {s.kernels, base, b, &block, bias ? bias->v : NULL};
+        load_arg load = {wni_kernels_of(ctx), base, b, &block, half};
 
         block.n = wni_min(room, base->n - b);
-        if (bias) bias->first = b;
         WNI_TRY(wni_parallel(ctx, block.n, 64, load_range, &load));
-        WNI_TRY(scan_passes(ctx, &s, &block, b, base->n));
+        WNI_TRY(use(ctx, arg, &block, b, half));
     }
 done:
-    if (bias) {
-        wni_free(ctx, bias->v);
-        bias->v = NULL;
-    }
+    wni_free(ctx, half);
     wni_mat_free(ctx, &block);
-    scan_end(ctx, &s);
+    return st;
+}
+
+typedef struct stream {
+    scan s;
+    int64_t total;
+    wni_block_bias *bias;
+} stream;
+
+static wn_status stream_block(wn_ctx *ctx, void *arg, const wni_mat *block, int64_t first,
+                              float *half_norms)
+{
+    stream *t = arg;
+
+    if (t->bias) *t->bias = (wni_block_bias){half_norms, first};
+    return scan_passes(ctx, &t->s, block, first, t->total);
+}
+
+wn_status wni_scan_stream(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base,
+                          const wni_epilogue *epilogue, void *self, wni_block_bias *bias)
+{
+    stream t = {.total = base->n, .bias = bias};
+    wn_status st;
+
+    WNI_TRY(scan_begin(ctx, queries, wn_pool_dim(base->pool), epilogue, self, &t.s));
+    if (queries->n > 0) WNI_TRY(wni_scan_blocks(ctx, base, bias != NULL, stream_block, &t));
+done:
+    if (bias) bias->v = NULL;
+    scan_end(ctx, &t.s);
     return st;
 }
 

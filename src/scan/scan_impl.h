@@ -17,6 +17,13 @@ typedef struct wni_block_bias {
     int64_t first;
 } wni_block_bias;
 
+/* The rows of `base`, read once, in blocks that fit the budget: `use` gets each on the calling thread, base row
+ * i of the block is number first + i; half_norms as wni_mat_half_norms gives them, NULL when not asked for. */
+typedef wn_status (*wni_block_fn)(wn_ctx *ctx, void *arg, const wni_mat *block, int64_t first,
+                                  float *half_norms);
+wn_status wni_scan_blocks(wn_ctx *ctx, const wni_queries *base, int half_norms, wni_block_fn use,
+                          void *arg);
+
 /* wni_scan_pool that keeps `bias` (or NULL) up to date for the epilogue while it runs. */
 wn_status wni_scan_stream(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base,
                           const wni_epilogue *epilogue, void *self, wni_block_bias *bias);
