@@ -16,6 +16,16 @@
 
 #include "winnow/ctx.h"
 
+/* A query in the units of 8-bit rows, finer by a power of two. */
+typedef struct wni_query_i8 {
+    const int16_t *q;         /* (ld), at most 127 * 256 in size */
+    const int8_t *high, *low; /* (ld) q = 256 high + low */
+    uint32_t sum;             /* of q, mod 2^32 */
+    uint32_t constant;
+    int32_t shift;
+    float unit;
+} wni_query_i8;
+
 typedef struct wni_kernels {
 #define WNI_KERNEL(ret, name, args) ret(*name) args;
 #include "kernels/kernels.def"
