@@ -32,6 +32,7 @@ typedef enum cli_flag_kind {
     CLI_OUTPUT,
     CLI_THREADS,
     CLI_MEMORY,
+    CLI_NO_FILTER,
     CLI_ROW,
     CLI_DRY_RUN,
     CLI_FORCE,
@@ -79,7 +80,7 @@ typedef struct cli_args {
     const char *output;
     int32_t threads;      /* 0 = what is there */
     int64_t memory_bytes; /* 0 = what is there */
-    bool force, dry_run, quiet, verbose, json, help;
+    bool force, dry_run, quiet, verbose, json, help, no_filter;
 
     cli_pair *sets; /* parameters and options, for wn_job_set */
     int32_t n_sets;

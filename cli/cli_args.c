@@ -37,6 +37,8 @@ static const struct {
     {WORK, 0, CLI_THREADS, "threads", "N", "threads; all processors if not given", NULL},
     {WORK, 0, CLI_MEMORY, "memory", "SIZE",
      "memory to use at most: 4G, 512MiB, from 64MiB up; 3/4 of what is there if not given", NULL},
+    {WORK, 0, CLI_NO_FILTER, "no-filter", NULL,
+     "compare rows in f32 alone, not in 8-bit codes first; slower, the same result", NULL},
     {RUNS | CLI_REPLAY, 0, CLI_FORCE, "force", NULL, "replace an output that exists", NULL},
     {CLI_JOB | CLI_REPLAY, 0, CLI_DRY_RUN, "dry-run", NULL,
      "check everything, say what it would cost, write nothing", NULL},
@@ -438,6 +440,9 @@ static void take_switch(cli_args *args, const cli_flag *flag, bool on)
         break;
     case CLI_FORCE:
         args->force = true;
+        break;
+    case CLI_NO_FILTER:
+        args->no_filter = true;
         break;
     case CLI_QUIET:
         args->quiet = true;

@@ -189,6 +189,7 @@ int cli_ctx_new(const cli_args *args, cli_progress *progress, wn_ctx **ctx)
     wn_ctx_options_init(&options);
     options.threads = args->threads;
     options.memory_bytes = args->memory_bytes;
+    options.no_filter = args->no_filter;
     options.user = progress;
     options.log = cli_progress_log;
     options.progress = cli_progress_update;

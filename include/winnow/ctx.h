@@ -14,7 +14,15 @@ extern "C" {
 
 typedef struct wn_ctx wn_ctx;
 
-typedef enum wn_isa { WN_ISA_BASE = 0, WN_ISA_AVX2, WN_ISA_AVX512, WN_ISA_COUNT } wn_isa;
+/* Levels of the processor. From WN_ISA_VNNI on, scans look through 8-bit codes first and verify in f32 what
+ * could matter; the results are the same bytes. WN_ISA_AVX512 and below are f32 alone. */
+typedef enum wn_isa {
+    WN_ISA_BASE = 0,
+    WN_ISA_AVX2,
+    WN_ISA_AVX512,
+    WN_ISA_VNNI,
+    WN_ISA_COUNT
+} wn_isa;
 
 typedef enum wn_log_level { WN_LOG_WARN = 0, WN_LOG_INFO, WN_LOG_DEBUG } wn_log_level;
 
@@ -41,7 +49,18 @@ typedef struct wn_ctx_options {
     void (*log)(void *user, wn_log_level level, const char *text);
     void (*progress)(void *user, const char *stage, int64_t done, int64_t total);
     int (*cancel)(void *user);
+
+    int32_t no_filter; /* nonzero: every score in f32 from the start; slower, the same bytes */
 } wn_ctx_options;
+
+/* What the filter of the scan engine did since the context was made. Depends on threads and timing a
+ * little; results never do. */
+typedef struct wn_filter_counts {
+    int64_t rows;       /* query rows compared through 8-bit codes */
+    int64_t verified;   /* of these, rows for which more than one base row had to be verified */
+    int64_t candidates; /* f32 scores that were needed for the verification */
+    int64_t plain;      /* query rows given back to f32, because the filter would not have paid */
+} wn_filter_counts;
 
 /* Fills `options` with the defaults of this library, `struct_size` included. */
 WN_API void wn_ctx_options_init(wn_ctx_options *options);
@@ -66,6 +85,7 @@ WN_API int64_t wn_ctx_peak_bytes(const wn_ctx *ctx); /* the most that was alloca
 WN_API int64_t wn_ctx_live_bytes(const wn_ctx *ctx); /* what is allocated now */
 WN_API wn_isa wn_ctx_isa(const wn_ctx *ctx);         /* the level in use */
 WN_API const char *wn_isa_name(wn_isa isa);
+WN_API wn_filter_counts wn_ctx_filter_counts(const wn_ctx *ctx);
 
 #ifdef __cplusplus
 }

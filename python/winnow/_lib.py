@@ -34,7 +34,8 @@ class CtxOptions(C.Structure):
     CANCEL = C.CFUNCTYPE(C.c_int, PTR)
     _fields_ = [("struct_size", C.c_uint32), ("threads", I32), ("memory_bytes", I64), ("isa", I32),
                 ("alloc", PTR), ("free", PTR), ("alloc_user", PTR),
-                ("user", PTR), ("log", LOG), ("progress", PROGRESS), ("cancel", CANCEL)]
+                ("user", PTR), ("log", LOG), ("progress", PROGRESS), ("cancel", CANCEL),
+                ("no_filter", I32)]
 
 
 class FolderItem(C.Structure):

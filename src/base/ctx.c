@@ -29,7 +29,7 @@ void wn_ctx_options_init(wn_ctx_options *options)
     options->isa = -1;
 }
 
-static const char *const isa_names[WN_ISA_COUNT] = {"base", "avx2", "avx512"};
+static const char *const isa_names[WN_ISA_COUNT] = {"base", "avx2", "avx512", "vnni"};
 
 const char *wn_isa_name(wn_isa isa)
 {
@@ -129,6 +129,13 @@ int64_t wn_ctx_live_bytes(const wn_ctx *ctx)
 wn_isa wn_ctx_isa(const wn_ctx *ctx)
 {
     return ctx->isa;
+}
+
+wn_filter_counts wn_ctx_filter_counts(const wn_ctx *ctx)
+{
+    return (wn_filter_counts){atomic_load(&ctx->filter_rows), atomic_load(&ctx->filter_verified),
+                              atomic_load(&ctx->filter_candidates),
+                              atomic_load(&ctx->filter_plain)};
 }
 
 /* ---- errors -------------------------------------------------------------------------------- */

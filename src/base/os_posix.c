@@ -231,7 +231,7 @@ wn_isa wni_os_isa(void)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
         if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
             __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
-            return WN_ISA_AVX512;
+            return __builtin_cpu_supports("avx512vnni") ? WN_ISA_VNNI : WN_ISA_AVX512;
         return WN_ISA_AVX2;
     }
 #endif

@@ -17,6 +17,12 @@ static const wni_kernels oracle = {
 #define WNI_KERNEL(ret, name, args) .name = wni_##name##_base,
 #define WNI_AVX2(name)              .name = wni_##name##_avx2,
 #define WNI_AVX512(name)            .name = wni_##name##_avx512,
+#define WNI_VNNI(name)              .name = wni_##name##_vnni,
+
+static const wni_kernels level_vnni = {
+#include "kernels/kernels.def"
+};
+#undef WNI_VNNI
 
 static const wni_kernels level_avx512 = {
 #include "kernels/kernels.def"
@@ -36,6 +42,8 @@ static const wni_kernels level_base = {
 const wni_kernels *wni_kernels_at(wn_isa isa)
 {
     switch (isa) {
+    case WN_ISA_VNNI:
+        return &level_vnni;
     case WN_ISA_AVX512:
         return &level_avx512;
     case WN_ISA_AVX2:

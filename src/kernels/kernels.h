@@ -26,6 +26,45 @@ typedef struct wni_query_i8 {
     float unit;
 } wni_query_i8;
 
+/* What codes8 measures of a row: scale = top / 127 (0 when top is out of range), and the sums of
+ * (y - scale * code)^2, y^2, x^2 and y * mean; then top. */
+enum {
+    WNI_CODES8_SCALE,
+    WNI_CODES8_ERROR2,
+    WNI_CODES8_Y2,
+    WNI_CODES8_X2,
+    WNI_CODES8_YMEAN,
+    WNI_CODES8_TOP,
+    WNI_CODES8_STATS
+};
+
+/* dots8. With I the exact sum over i < ld of (x[i] - 128) * code of the column, row scale s and column c:
+ *
+ *     upper = fma(s, fma(scale[c], (float)I, spread[c]), high[c])
+ *     lower = fma(s, fma(scale[c], (float)I, -spread[c]), low[c])
+ *
+ * A row none of whose columns has upper >= need[row] is passed over. Of any other row need is raised first:
+ * keep 1: to the largest lower; keep 2: best[row] and need[row] become the largest and second largest of
+ * themselves and the lowers; keep 0: not at all. Then its columns with upper >= need[row] are hits. */
+enum { WNI_GROUP8 = 64, WNI_PANEL8 = 16 };
+typedef struct wni_group8 {
+    const int8_t
+        *codes; /* (4, ld / 4, 16, 4): panels of 16 columns, 4 dimensions of each in a line */
+    const int32_t *start;                     /* (64) -128 x the sum of the column's codes */
+    const float *scale, *spread, *high, *low; /* (64) no NaN; 64-byte lines */
+    int32_t first;                            /* number of column 0 in the hits */
+} wni_group8;
+typedef struct wni_rows8 {
+    const float *scale; /* (m) finite */
+    float *need, *best; /* (m) no NaN; best >= need, used by keep 2 only */
+    int32_t first;      /* number of row 0 in the hits */
+    int keep;
+} wni_rows8;
+typedef struct wni_hits8 {
+    int32_t *row, *column; /* room for 64 m */
+    float *upper, *lower;
+} wni_hits8;
+
 typedef struct wni_kernels {
 #define WNI_KERNEL(ret, name, args) ret(*name) args;
 #include "kernels/kernels.def"

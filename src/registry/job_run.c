@@ -294,8 +294,22 @@ done:
     return st;
 }
 
+/* What the filter of the scan engine did in this run, beside the timings: nothing when it did nothing. */
+static void add_filter(const wn_ctx *ctx, const wn_filter_counts *before, json_t *manifest)
+{
+    const wn_filter_counts now = wn_ctx_filter_counts(ctx);
+
+    if (now.rows == before->rows && now.plain == before->plain) return;
+    json_object_set_new(manifest, "filter",
+                        json_pack("{s:I, s:I, s:I, s:I}", "rows",
+                                  (json_int_t)(now.rows - before->rows), "verified",
+                                  (json_int_t)(now.verified - before->verified), "candidates",
+                                  (json_int_t)(now.candidates - before->candidates), "plain",
+                                  (json_int_t)(now.plain - before->plain)));
+}
+
 static wn_status finish(wn_job *job, wni_run *run, uint64_t *stamp, int64_t begin_ns,
-                        double begin_cpu)
+                        double begin_cpu, const wn_filter_counts *begin_filter)
 {
     double seconds = 1e-9 * (double)(wni_os_now_ns() - begin_ns);
     json_t *manifest = NULL;
@@ -303,6 +317,7 @@ static wn_status finish(wn_job *job, wni_run *run, uint64_t *stamp, int64_t begi
     wn_status st;
 
     WNI_TRY(wni_manifest_make(job, run, seconds, wni_os_cpu_sec() - begin_cpu, &manifest));
+    add_filter(job->ctx, begin_filter, manifest);
     WNI_TRY(stamp_inputs(job, run, stamp, true)); /* after the hashes, which read them last */
     if (!wni_out_folder(run->out)) WNI_TRY(wni_manifest_outputs(job, run, manifest));
     text = json_dumps(manifest, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
@@ -324,6 +339,7 @@ static wn_status run_job(wn_job *job, int plan, wn_estimate *estimate)
     wni_run run = {.ctx = ctx, .method = job->method, .params = job->params, .job = job};
     int64_t begin_ns = wni_os_now_ns();
     double begin_cpu = wni_os_cpu_sec();
+    const wn_filter_counts begin_filter = wn_ctx_filter_counts(ctx);
     char **paths = NULL;
     uint64_t *stamp = NULL;
     bool texts;
@@ -367,7 +383,7 @@ static wn_status run_job(wn_job *job, int plan, wn_estimate *estimate)
         wn_pool_free(run.pool);
         run.pool = NULL;
         if (job->family->output_is_file && texts) WNI_TRY(wni_out_remove(run.out, "table.sqlite"));
-        WNI_TRY(finish(job, &run, stamp, begin_ns, begin_cpu));
+        WNI_TRY(finish(job, &run, stamp, begin_ns, begin_cpu, &begin_filter));
         st = wni_out_commit(run.out);
         run.out = NULL;
     }

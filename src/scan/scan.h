@@ -67,6 +67,18 @@ wn_status wni_scan_pool(wn_ctx *ctx, const wni_queries *queries, const wni_queri
 wn_status wni_scan_argmin(wn_ctx *ctx, const wni_queries *queries, const wni_mat *base,
                           const float *bias, int32_t *at, float *score, float *second);
 
+/* The same with what a caller knows: `packed` is the base made ready for the filter (filter.h; NULL = made
+ * here when it pays), `hint` (n, may be NULL) a base row for each query that is likely the best, such as the
+ * last iteration's; -1 = none. Neither changes a result. */
+typedef struct wni_argmin_base {
+    const wni_mat *base;
+    const float *bias; /* (base n) or NULL */
+    const struct wni_filter *packed;
+    const int32_t *hint; /* (queries n) or NULL */
+} wni_argmin_base;
+wn_status wni_scan_argmin_with(wn_ctx *ctx, const wni_queries *queries, const wni_argmin_base *base,
+                               int32_t *at, float *score, float *second);
+
 /* The same against a pool: bias is made from the rows when `l2` is nonzero. Without a base row at = -1.
  * With `limit` (n) not NULL query q is compared only with base rows b < limit[q]. */
 wn_status wni_scan_nearest(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base, int l2,

@@ -4,6 +4,7 @@
  */
 #include <math.h>
 
+#include "scan/filter_argmin.h"
 #include "scan/scan_impl.h"
 
 typedef struct argmin {
@@ -40,18 +41,46 @@ static wn_status argmin_tile(wn_ctx *ctx, void *self, int worker, int64_t q0, in
     return WN_OK;
 }
 
-wn_status wni_scan_argmin(wn_ctx *ctx, const wni_queries *queries, const wni_mat *base,
-                          const float *bias, int32_t *at, float *score, float *second)
+static wn_status argmin_plain(wn_ctx *ctx, const wni_queries *queries, const wni_argmin_base *base,
+                              int32_t *at, float *score, float *second)
 {
     static const wni_epilogue epilogue = {argmin_tile, NULL, NULL};
-    argmin self = {wni_kernels_of(ctx), bias, at, score, second};
+    argmin self = {wni_kernels_of(ctx), base->bias, at, score, second};
 
     for (int64_t q = 0; q < queries->n; q++) {
         at[q] = -1;
         score[q] = -INFINITY;
         if (second) second[q] = -INFINITY;
     }
-    return wni_scan_block(ctx, queries, base, 0, &epilogue, &self);
+    return wni_scan_block(ctx, queries, base->base, 0, &epilogue, &self);
+}
+
+wn_status wni_scan_argmin_with(wn_ctx *ctx, const wni_queries *queries, const wni_argmin_base *base,
+                               int32_t *at, float *score, float *second)
+{
+    const wni_filter *packed = base->packed;
+    wni_filter *own = NULL;
+    int done_here = 0;
+    wn_status st = WN_OK;
+
+    if (!packed && queries->n >= wni_filter_queries_min(ctx)) {
+        WNI_TRY(wni_filter_new(ctx, base->base, base->bias, &own));
+        packed = own;
+    }
+    if (packed)
+        WNI_TRY(wni_filter_argmin(ctx, queries, packed, base->hint, at, score, second, &done_here));
+    if (!done_here) WNI_TRY(argmin_plain(ctx, queries, base, at, score, second));
+done:
+    wni_filter_free(ctx, own);
+    return st;
+}
+
+wn_status wni_scan_argmin(wn_ctx *ctx, const wni_queries *queries, const wni_mat *base,
+                          const float *bias, int32_t *at, float *score, float *second)
+{
+    const wni_argmin_base with = {base, bias, NULL, NULL};
+
+    return wni_scan_argmin_with(ctx, queries, &with, at, score, second);
 }
 
 typedef struct nearest {

@@ -13,13 +13,15 @@ for t in 2 8; do
     run "threads $t" curate "$P" --size 300 --seed 5 --threads $t -o threads$t
     same_tree "curate: --threads $t as --threads 1" first threads$t
 done
-for isa in base avx2 avx512; do
+for isa in base avx2 avx512 vnni; do
     WN_ISA=$isa
     export WN_ISA
     run "isa $isa" curate "$P" --size 300 --seed 5 -o $isa
     unset WN_ISA
     same_tree "curate: WN_ISA=$isa" first $isa
 done
+run filter curate "$P" --size 300 --seed 5 --no-filter -o filter
+same_tree "curate: --no-filter" first filter
 run memory curate "$P" --size 300 --seed 5 --memory 80MiB -o memory
 same_tree "curate: --memory 80MiB" first memory
 run shards curate "$IN/shard_*.npy" --size 300 --seed 5 -o shards

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+
+#include "kernels/variants.h"
+
+static int32_t product(const wni_group8 *g, const uint8_t *x, int64_t ld, int c)
+{
+    const int8_t *panel = g->codes + (int64_t)(c / WNI_PANEL8) * ld * WNI_PANEL8;
+    int32_t sum = g->start[c];
+
+    for (int64_t i = 0; i < ld; i++)
+        sum += (int32_t)x[i] * panel[(i / 4 * WNI_PANEL8 + c % WNI_PANEL8) * 4 + i % 4];
+    return sum;
+}
+
+static void raise(int keep, float lower, float *need, float *best)
+{
+    if (keep == 1 && lower > *need) *need = lower;
+    if (keep != 2) return;
+    if (lower > *best) {
+        *need = *best > *need ? *best : *need;
+        *best = lower;
+    } else if (lower > *need)
+        *need = lower;
+}
+
+int64_t wni_dots8_oracle(const wni_group8 *group, const uint8_t *x, int64_t m, int64_t ld,
+                         const wni_rows8 *rows, const wni_hits8 *hits)
+{
+    int64_t count = 0;
+
+    for (int64_t r = 0; r < m; r++) {
+        float upper[WNI_GROUP8], lower[WNI_GROUP8], s = rows->scale[r];
+        int reached = 0;
+
+        for (int c = 0; c < WNI_GROUP8; c++) {
+            float dot = (float)product(group, x + r * ld, ld, c);
+
+            upper[c] = fmaf(s, fmaf(group->scale[c], dot, group->spread[c]), group->high[c]);
+            lower[c] = fmaf(s, fmaf(group->scale[c], dot, -group->spread[c]), group->low[c]);
+            reached |= upper[c] >= rows->need[r];
+        }
+        if (!reached) continue;
+        for (int c = 0; c < WNI_GROUP8; c++)
+            raise(rows->keep, lower[c], &rows->need[r], rows->keep == 2 ? &rows->best[r] : NULL);
+        for (int c = 0; c < WNI_GROUP8; c++) {
+            if (!(upper[c] >= rows->need[r])) continue;
+            hits->row[count] = rows->first + (int32_t)r;
+            hits->column[count] = group->first + c;
+            hits->upper[count] = upper[c];
+            hits->lower[count++] = lower[c];
+        }
+    }
+    return count;
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Blocks of 6 rows x 64 columns: 24 accumulators, 4 panel lines, 1 broadcast of 4 row codes. The products go
+ * through 1.5 KB of L1 only, and a row leaves the fast path when one of its 64 columns reaches what it needs.
+ */
+#include <immintrin.h>
+
+#include "kernels/variants.h"
+
+#define PANELS (WNI_GROUP8 / WNI_PANEL8)
+
+static inline __m512 upper_of(const wni_group8 *g, int p, __m512 s, const int32_t *dot)
+{
+    __m512 v = _mm512_fmadd_ps(_mm512_load_ps(g->scale + p * WNI_PANEL8),
+                               _mm512_cvtepi32_ps(_mm512_load_si512(dot + p * WNI_PANEL8)),
+                               _mm512_load_ps(g->spread + p * WNI_PANEL8));
+
+    return _mm512_fmadd_ps(s, v, _mm512_load_ps(g->high + p * WNI_PANEL8));
+}
+
+static inline __m512 lower_of(const wni_group8 *g, int p, __m512 s, const int32_t *dot)
+{
+    __m512 v = _mm512_fmsub_ps(_mm512_load_ps(g->scale + p * WNI_PANEL8),
+                               _mm512_cvtepi32_ps(_mm512_load_si512(dot + p * WNI_PANEL8)),
+                               _mm512_load_ps(g->spread + p * WNI_PANEL8));
+
+    return _mm512_fmadd_ps(s, v, _mm512_load_ps(g->low + p * WNI_PANEL8));
+}
+
+/* need, or best and need, from the 64 lowers. */
+static void raise(int keep, const __m512 *lower, float *need, float *best)
+{
+    __m512 top =
+        _mm512_max_ps(_mm512_max_ps(lower[0], lower[1]), _mm512_max_ps(lower[2], lower[3]));
+    float most = _mm512_reduce_max_ps(top);
+
+    if (keep == 1) {
+        if (most > *need) *need = most;
+        return;
+    }
+    if (!(most > *need)) return;
+    /* The second largest: of each lane the second, and the lanes' largest but one of them. */
+    {
+        __m512 a = _mm512_min_ps(lower[0], lower[1]), b = _mm512_min_ps(lower[2], lower[3]);
+        __m512 ab =
+            _mm512_min_ps(_mm512_max_ps(lower[0], lower[1]), _mm512_max_ps(lower[2], lower[3]));
+        __m512 next = _mm512_max_ps(_mm512_max_ps(a, b), ab);
+        __mmask16 at = _mm512_cmp_ps_mask(top, _mm512_set1_ps(most), _CMP_EQ_OQ);
+        float second;
+
+        at &= (__mmask16)-at;
+        next = _mm512_mask_max_ps(next, (__mmask16)~at, next, top);
+        second = _mm512_reduce_max_ps(next);
+        if (most > *best) {
+            if (*best > second) second = *best;
+            *best = most;
+        } else
+            second = most;
+        if (second > *need) *need = second;
+    }
+}
+
+/* A row with the 64 integers in `dot`: raises what it needs and lists its hits. */
+static __attribute__((noinline)) int64_t row_hits(const wni_group8 *g, const int32_t *dot,
+                                                  int64_t r, const wni_rows8 *rows,
+                                                  const wni_hits8 *hits, int64_t count)
+{
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512 s = _mm512_set1_ps(rows->scale[r]);
+    __m512 upper[PANELS], lower[PANELS], need = _mm512_set1_ps(rows->need[r]);
+
+    for (int p = 0; p < PANELS; p++) {
+        upper[p] = upper_of(g, p, s, dot);
+        lower[p] = lower_of(g, p, s, dot);
+    }
+    if (rows->keep) {
+        raise(rows->keep, lower, &rows->need[r], rows->keep == 2 ? &rows->best[r] : 0);
+        need = _mm512_set1_ps(rows->need[r]);
+    }
+    for (int p = 0; p < PANELS; p++) {
+        __mmask16 hit = _mm512_cmp_ps_mask(upper[p], need, _CMP_GE_OQ), store;
+        __m512i column = _mm512_add_epi32(lane, _mm512_set1_epi32(g->first + p * WNI_PANEL8));
+
+        if (!hit) continue;
+        /* Compressed in a register first: a compressing store is slow on some processors. */
+        store = (__mmask16)((1u << __builtin_popcount(hit)) - 1);
+        _mm512_mask_storeu_epi32(hits->row + count, store,
+                                 _mm512_set1_epi32(rows->first + (int32_t)r));
+        _mm512_mask_storeu_epi32(hits->column + count, store,
+                                 _mm512_maskz_compress_epi32(hit, column));
+        _mm512_mask_storeu_ps(hits->upper + count, store, _mm512_maskz_compress_ps(hit, upper[p]));
+        _mm512_mask_storeu_ps(hits->lower + count, store, _mm512_maskz_compress_ps(hit, lower[p]));
+        count += __builtin_popcount(hit);
+    }
+    return count;
+}
+
+static inline __m512i four(const uint8_t *x)
+{
+    int32_t v;
+
+    __builtin_memcpy(&v, x, sizeof v);
+    return _mm512_set1_epi32(v);
+}
+
+#define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5)
+#define BLOCK_ROWS   6
+
+#define BEGIN(r) __m512i s##r##0 = start0, s##r##1 = start1, s##r##2 = start2, s##r##3 = start3;
+#define STEP(r)                                    \
+    y = four(x + i + r * ld);                      \
+    s##r##0 = _mm512_dpbusd_epi32(s##r##0, y, p0); \
+    s##r##1 = _mm512_dpbusd_epi32(s##r##1, y, p1); \
+    s##r##2 = _mm512_dpbusd_epi32(s##r##2, y, p2); \
+    s##r##3 = _mm512_dpbusd_epi32(s##r##3, y, p3);
+#define STORE(r)                                            \
+    _mm512_store_si512(dot + r * WNI_GROUP8, s##r##0);      \
+    _mm512_store_si512(dot + r * WNI_GROUP8 + 16, s##r##1); \
+    _mm512_store_si512(dot + r * WNI_GROUP8 + 32, s##r##2); \
+    _mm512_store_si512(dot + r * WNI_GROUP8 + 48, s##r##3);
+
+/* The integers of 6 rows into dot (6, 64). They are always stored: with the tests in the same function
+ * compilers would keep the sums in memory during the loop. */
+static inline void products(const wni_group8 *g, const uint8_t *x, int64_t ld, int32_t *dot)
+{
+    const int8_t *panel = g->codes;
+    const int64_t next = ld * WNI_PANEL8;
+    const __m512i start0 = _mm512_load_si512(g->start), start1 = _mm512_load_si512(g->start + 16);
+    const __m512i start2 = _mm512_load_si512(g->start + 32);
+    const __m512i start3 = _mm512_load_si512(g->start + 48);
+
+    EACH_ROW(BEGIN)
+    for (int64_t i = 0; i < ld; i += 4, panel += 4 * WNI_PANEL8) {
+        const __m512i p0 = _mm512_load_si512(panel), p1 = _mm512_load_si512(panel + next);
+        const __m512i p2 = _mm512_load_si512(panel + 2 * next);
+        const __m512i p3 = _mm512_load_si512(panel + 3 * next);
+        __m512i y;
+
+        EACH_ROW(STEP)
+    }
+    EACH_ROW(STORE)
+}
+
+/* The same for one row. */
+static inline void products_1(const wni_group8 *g, const uint8_t *x, int64_t ld, int32_t *dot)
+{
+    const int8_t *panel = g->codes;
+    const int64_t next = ld * WNI_PANEL8;
+    __m512i s0 = _mm512_load_si512(g->start), s1 = _mm512_load_si512(g->start + 16);
+    __m512i s2 = _mm512_load_si512(g->start + 32), s3 = _mm512_load_si512(g->start + 48);
+
+    for (int64_t i = 0; i < ld; i += 4, panel += 4 * WNI_PANEL8) {
+        const __m512i y = four(x + i);
+
+        s0 = _mm512_dpbusd_epi32(s0, y, _mm512_load_si512(panel));
+        s1 = _mm512_dpbusd_epi32(s1, y, _mm512_load_si512(panel + next));
+        s2 = _mm512_dpbusd_epi32(s2, y, _mm512_load_si512(panel + 2 * next));
+        s3 = _mm512_dpbusd_epi32(s3, y, _mm512_load_si512(panel + 3 * next));
+    }
+    _mm512_store_si512(dot, s0);
+    _mm512_store_si512(dot + 16, s1);
+    _mm512_store_si512(dot + 32, s2);
+    _mm512_store_si512(dot + 48, s3);
+}
+
+/* Whether one of the 64 uppers of row r reaches what the row needs. */
+static inline unsigned reaches(const wni_group8 *g, const wni_rows8 *rows, int64_t r,
+                               const int32_t *dot)
+{
+    const __m512 s = _mm512_set1_ps(rows->scale[r]);
+    __m512 a = _mm512_max_ps(upper_of(g, 0, s, dot), upper_of(g, 1, s, dot));
+    __m512 b = _mm512_max_ps(upper_of(g, 2, s, dot), upper_of(g, 3, s, dot));
+
+    return _mm512_cmp_ps_mask(_mm512_max_ps(a, b), _mm512_set1_ps(rows->need[r]), _CMP_GE_OQ);
+}
+
+int64_t wni_dots8_vnni(const wni_group8 *group, const uint8_t *x, int64_t m, int64_t ld,
+                       const wni_rows8 *rows, const wni_hits8 *hits)
+{
+    int32_t dot[BLOCK_ROWS * WNI_GROUP8] __attribute__((aligned(64)));
+    int64_t count = 0, step;
+
+    for (int64_t r = 0; r < m; r += step) {
+        step = m - r >= BLOCK_ROWS ? BLOCK_ROWS : 1;
+        if (step > 1)
+            products(group, x + r * ld, ld, dot);
+        else
+            products_1(group, x + r * ld, ld, dot);
+        for (int64_t i = 0; i < step; i++)
+            if (reaches(group, rows, r + i, dot + i * WNI_GROUP8))
+                count = row_hits(group, dot + i * WNI_GROUP8, r + i, rows, hits, count);
+    }
+    return count;
+}

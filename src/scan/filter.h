@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The int8 filter: which base rows could still matter to a query row, at a quarter of the cost of f32 or less.
+ * An epilogue keeps for each row the score that it still needs, scans 64 base rows at a time with
+ * wni_filter_group, and verifies the few hits with the canonical `dot`, so that its result has the bits of
+ * the f32 path. How an epilogue drives it (see scan_argmin.c for all of it):
+ *
+ *     wni_filter_new(ctx, base, bias, &f);             base packed once; f NULL = this run is for f32
+ *     wni_filter_tile_new(ctx, f, rows, room, &t);     one per worker
+ *     fill t.x with m query rows (m, ld); wni_filter_load(f, &t, m);
+ *     t.need[r] = wni_filter_need(&t, r, score);       where a score to beat is known already
+ *     for each group g:  wni_filter_group(f, &t, g, keep);   appends to t.hit, t.hits
+ *     wni_filter_prune(&t);                            forgets hits that no longer reach need
+ *     verify: dot(wni_filter_row(&t, t.hit.row[i]), base row t.hit.column[i]) - bias
+ *     rows with t.plain[r] have no bound: take them through f32 whole.
+ *
+ * What is measured. mean is any f32 vector (near the mean of the base), y = x - mean and z = c - mean the
+ * exact differences, y' and z' what 8-bit codes with one scale a row make of them. In real numbers
+ *
+ *     x.c - bias = y.z + y.mean - beta,        beta = bias - mean.c
+ *
+ * and y.mean is the same for all columns of a row. By Cauchy and Schwarz
+ *
+ *     |y.z - y'.z'| = |(y - y').z' + y.(z - z')| <= |y - y'| |z'| + |y| |z - z'|.
+ *
+ * |y - y'| and |z - z'| are measured for each row (the sum of squares of f32 residuals), raised by its own
+ * rounding: relative 2^-11 for sums of at most 2^15 squares, 2^-23 |y| for the rounded subtraction and an
+ * absolute 2^-60 for squares that underflow. y'.z' is exact in integers times two scales. The canonical f32
+ * score S differs from x.c - bias by at most gamma |x| |c| + u (|x| |c| + |bias|), gamma = (ld / 16 + 8) u,
+ * u = 2^-24. The bounds are computed in f32; three roundings of s (scale I + spread) and one of the sum
+ * with -beta are at most 4 u (|y'| |z'| + s spread) + u |beta|; beta itself, rounded, u |beta|.
+ * With everything that belongs to the row divided by its scale s, and the largest quotients of the tile
+ *
+ *     A >= |y - y'| / s,   B >= |y| / s,   C >= (gamma + 2 u) |x| / s,
+ *     spread_c = (1 + 2^-19) ((A + 8 u (A + B)) |z'| + B |z - z'| + C |c|),
+ *     high_c = -beta + slack, low_c = -beta - slack, slack = 3 u (|bias| + |beta|) + 2^-40 |mean| |c| + 2^-120,
+ *
+ *     low_c + s (scale_c I - spread_c) <= S - y.mean <= high_c + s (scale_c I + spread_c).
+ *
+ * So a column whose upper is below the lower of another column of the same row scores strictly less in f32.
+ * Against a score known beforehand, y.mean comes in: it is computed in f32 with an error of at most
+ * (gamma + 2 u) |y| |mean|, which wni_filter_need subtracts. Rows whose |y| is zero, tiny, huge or lost in
+ * |x| (max |y| outside [2^-40, 2^40], below 2^-16 |x|) are `plain`; base rows whose norms are not finite or
+ * above 2^60, or whose bias is, have upper = FLT_MAX and lower = -inf, and so are always verified.
+ */
+#ifndef WNI_FILTER_H
+#define WNI_FILTER_H
+
+#include "kernels/kernels.h"
+#include "scan/scan.h"
+
+/* A base in 8-bit codes. It borrows `base` and `bias`, which must outlive it unchanged. */
+typedef struct wni_filter {
+    const wni_kernels *kernels;
+    const wni_mat *base; /* (n, d) */
+    const float *bias;   /* (n) or NULL */
+    int64_t n, ld, groups;
+    double gamma;     /* (ld / 16 + 10) u: of a canonical score, subtraction included */
+    double mean_norm; /* at least |mean| */
+    float *mean;      /* (ld) */
+    int8_t *codes;    /* (groups, 4, ld / 4, 16, 4) */
+    int32_t *start;   /* (groups, 64), as all that follow */
+    float *scale;
+    float *norm, *error, *length; /* at least |z'|, |z - z'|, |c| */
+    float *high, *low;
+} wni_filter;
+
+/* Whether this context filters at all: level, option, shape. */
+int wni_filter_wanted(const wn_ctx *ctx, int64_t d, int64_t n);
+/* Bytes of a packed base of n rows. */
+int64_t wni_filter_bytes(int64_t d, int64_t n);
+
+/* Packs `base`. *out is NULL, with WN_OK, when it is not wanted or does not fit half of what is left of the
+ * budget. Cost O(n d). Free it. */
+wn_status wni_filter_new(wn_ctx *ctx, const wni_mat *base, const float *bias, wni_filter **out);
+void wni_filter_free(wn_ctx *ctx, wni_filter *f); /* NULL ok */
+
+/* One worker's query rows, what they need, and the hits. */
+typedef struct wni_filter_tile {
+    int64_t rows, room;   /* at most: rows, and hits beside the 64 rows of one group */
+    int64_t m;            /* rows loaded */
+    float *x;             /* (rows, ld) */
+    uint8_t *codes;       /* (rows, ld) */
+    float *scale;         /* (rows) */
+    float *need, *best;   /* (rows) in the unit of upper and lower */
+    double *shift;        /* (rows) y.mean: score = unit + shift */
+    double *doubt;        /* (rows) error of shift */
+    unsigned char *plain; /* (rows) no bound: f32 */
+    int32_t *count;       /* (rows) zeroed by load; the epilogue's own */
+    int64_t n_plain;
+    double a, b, c; /* A, B, C */
+    wni_hits8 hit;  /* (room + 64 rows) */
+    int64_t hits;
+    void *block; /* the memory of all of it */
+} wni_filter_tile;
+
+/* Rows of a tile that fit L2, spread over the threads when queries are few. */
+int64_t wni_filter_tile_rows(const wn_ctx *ctx, const wni_filter *f, int64_t queries);
+/* Bytes of such a tile. */
+int64_t wni_filter_tile_bytes(const wni_filter *f, int64_t rows, int64_t room);
+wn_status wni_filter_tile_new(wn_ctx *ctx, const wni_filter *f, int64_t rows, int64_t room,
+                              wni_filter_tile *out);
+void wni_filter_tile_free(wn_ctx *ctx, wni_filter_tile *t);
+
+/* Codes the m rows in t->x; need = best = the lowest number, no hits. Plain rows never hit. */
+void wni_filter_load(const wni_filter *f, wni_filter_tile *t, int64_t m);
+
+/* What a base row's upper must reach if its canonical score may be >= score. */
+float wni_filter_need(const wni_filter_tile *t, int64_t r, float score);
+
+/* Scans the 64 base rows from 64 g. keep 0: need stays as it is; 1, 2: raised to the best, to the second best
+ * lower seen so far, by which only columns that may be best (second best) stay hits. Returns the new hits.
+ * There must be room: hits <= room before the call. */
+int64_t wni_filter_group(const wni_filter *f, wni_filter_tile *t, int64_t g, int keep);
+
+/* Drops hits with upper < need; the order stays: per row ascending columns. */
+void wni_filter_prune(wni_filter_tile *t);
+
+static inline const float *wni_filter_row(const wni_filter *f, const wni_filter_tile *t, int64_t r)
+{
+    return t->x + r * f->ld;
+}
+
+/* The canonical score of row r of the tile and base row c. */
+static inline float wni_filter_score(const wni_filter *f, const wni_filter_tile *t, int64_t r,
+                                     int64_t c)
+{
+    float dot = f->kernels->dot(wni_filter_row(f, t, r), wni_mat_row(f->base, c), f->ld);
+
+    return f->bias ? dot - f->bias[c] : dot;
+}
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Rounding outwards, for the two files of the filter.
+ */
+#ifndef WNI_FILTER_IMPL_H
+#define WNI_FILTER_IMPL_H
+
+#include <float.h>
+#include <math.h>
+
+#define WNI_FILTER_U      0x1p-24    /* unit roundoff of f32 */
+#define WNI_FILTER_LOWEST (-FLT_MAX) /* not -inf: columns that are not there have upper = -inf */
+
+/* At least the norm whose square, summed in f32 over at most 2^15 terms, is given. */
+static inline double wni_filter_norm(float sum2)
+{
+    return sqrt((double)sum2) * (1 + 0x1p-11) + 0x1p-60;
+}
+
+/* An f32 that is not below v. */
+static inline float wni_filter_up(double v)
+{
+    float f = (float)v;
+
+    return (double)f < v ? nextafterf(f, INFINITY) : f;
+}
+
+#endif

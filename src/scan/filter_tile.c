@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Query rows in 8-bit codes, the scan of one group of base rows, and the hits.
+ */
+#include <string.h>
+
+#include "scan/filter.h"
+#include "scan/filter_impl.h"
+
+#define TILE_ROWS_MAX 192 /* a multiple of the 6 rows that a kernel takes at once */
+#define TILE_ROWS_MIN 24
+#define TILE_BYTES    ((int64_t)512 << 10) /* of f32 rows: half of a small L2 */
+
+int64_t wni_filter_tile_rows(const wn_ctx *ctx, const wni_filter *f, int64_t queries)
+{
+    int64_t rows = wni_min(TILE_BYTES / (f->ld * (int64_t)sizeof(float)), TILE_ROWS_MAX);
+
+    rows = wni_min(rows, queries / (4 * (int64_t)ctx->threads));
+    return wni_max(rows / 6 * 6, TILE_ROWS_MIN);
+}
+
+/* Parts of the block, each rounded up to whole lines. */
+typedef struct parts {
+    int64_t x, codes, scale, need, best, shift, doubt, plain, count, row, column, upper, lower, end;
+} parts;
+
+static int64_t after(int64_t at, int64_t count, size_t bytes)
+{
+    return wni_round_up(at + count * (int64_t)bytes, WNI_ALIGN);
+}
+
+static parts parts_of(const wni_filter *f, int64_t rows, int64_t room)
+{
+    const int64_t hits = room + rows * WNI_GROUP8;
+    parts p;
+
+    p.x = 0;
+    p.codes = after(p.x, rows * f->ld, sizeof(float));
+    p.scale = after(p.codes, rows * f->ld, 1);
+    p.need = after(p.scale, rows, sizeof(float));
+    p.best = after(p.need, rows, sizeof(float));
+    p.shift = after(p.best, rows, sizeof(float));
+    p.doubt = after(p.shift, rows, sizeof(double));
+    p.plain = after(p.doubt, rows, sizeof(double));
+    p.count = after(p.plain, rows, 1);
+    p.row = after(p.count, rows, sizeof(int32_t));
+    p.column = after(p.row, hits, sizeof(int32_t));
+    p.upper = after(p.column, hits, sizeof(int32_t));
+    p.lower = after(p.upper, hits, sizeof(float));
+    p.end = after(p.lower, hits, sizeof(float)) + WNI_ALIGN;
+    return p;
+}
+
+int64_t wni_filter_tile_bytes(const wni_filter *f, int64_t rows, int64_t room)
+{
+    return parts_of(f, rows, room).end;
+}
+
+wn_status wni_filter_tile_new(wn_ctx *ctx, const wni_filter *f, int64_t rows, int64_t room,
+                              wni_filter_tile *out)
+{
+    const parts p = parts_of(f, rows, room);
+    unsigned char *block = wni_alloc(ctx, p.end, 1);
+
+    memset(out, 0, sizeof *out);
+    if (!block) return WN_E_NOMEM;
+    out->block = block;
+    out->rows = rows;
+    out->room = room;
+    out->x = (float *)(void *)(block + p.x);
+    out->codes = block + p.codes;
+    out->scale = (float *)(void *)(block + p.scale);
+    out->need = (float *)(void *)(block + p.need);
+    out->best = (float *)(void *)(block + p.best);
+    out->shift = (double *)(void *)(block + p.shift);
+    out->doubt = (double *)(void *)(block + p.doubt);
+    out->plain = block + p.plain;
+    out->count = (int32_t *)(void *)(block + p.count);
+    out->hit.row = (int32_t *)(void *)(block + p.row);
+    out->hit.column = (int32_t *)(void *)(block + p.column);
+    out->hit.upper = (float *)(void *)(block + p.upper);
+    out->hit.lower = (float *)(void *)(block + p.lower);
+    return WN_OK;
+}
+
+void wni_filter_tile_free(wn_ctx *ctx, wni_filter_tile *t)
+{
+    wni_free(ctx, t->block);
+    memset(t, 0, sizeof *t);
+}
+
+/* The bound's numbers of one row, in units of its scale. */
+static void bound_row(const wni_filter *f, wni_filter_tile *t, int64_t r, const float *stat)
+{
+    const double scale = (double)stat[WNI_CODES8_SCALE];
+    const double y = wni_filter_norm(stat[WNI_CODES8_Y2]), x = wni_filter_norm(stat[WNI_CODES8_X2]);
+    const double error = wni_filter_norm(stat[WNI_CODES8_ERROR2]) + 0x1p-23 * y;
+
+    /* Written so that NaN takes this way. */
+    t->plain[r] = !(scale > 0 && x < 0x1p60 && (double)stat[WNI_CODES8_TOP] > 0x1p-16 * x);
+    t->n_plain += t->plain[r];
+    t->scale[r] = t->plain[r] ? 0 : stat[WNI_CODES8_SCALE];
+    t->need[r] = t->best[r] = t->plain[r] ? INFINITY : WNI_FILTER_LOWEST;
+    t->shift[r] = (double)stat[WNI_CODES8_YMEAN];
+    t->doubt[r] = f->gamma * y * f->mean_norm * (1 + 0x1p-10) + 0x1p-120;
+    if (t->plain[r]) return;
+    t->a = fmax(t->a, error / scale);
+    t->b = fmax(t->b, y / scale);
+    t->c = fmax(t->c, f->gamma * x / scale);
+}
+
+void wni_filter_load(const wni_filter *f, wni_filter_tile *t, int64_t m)
+{
+    t->m = m;
+    t->hits = 0;
+    t->n_plain = 0;
+    t->a = t->b = t->c = 0;
+    memset(t->count, 0, (size_t)m * sizeof *t->count);
+    for (int64_t r = 0; r < m; r++) {
+        float stat[WNI_CODES8_STATS];
+
+        f->kernels->codes8(wni_filter_row(f, t, r), f->mean, f->ld, t->codes + r * f->ld, stat);
+        bound_row(f, t, r, stat);
+    }
+}
+
+float wni_filter_need(const wni_filter_tile *t, int64_t r, float score)
+{
+    const double v = (double)score - t->shift[r] - t->doubt[r];
+
+    if (t->plain[r]) return INFINITY;
+    if (!(v > -(double)FLT_MAX)) return WNI_FILTER_LOWEST;
+    /* Twice the rounding of the double arithmetic, and down. */
+    return -wni_filter_up(-(v - 0x1p-50 * (fabs((double)score) + fabs(t->shift[r]))));
+}
+
+int64_t wni_filter_group(const wni_filter *f, wni_filter_tile *t, int64_t g, int keep)
+{
+    const int64_t at = g * WNI_GROUP8;
+    const float grow = 1 + 0x1p-19f, a = wni_filter_up(t->a + 8 * WNI_FILTER_U * (t->a + t->b));
+    const float b = wni_filter_up(t->b), c = wni_filter_up(t->c);
+    float spread[WNI_GROUP8] __attribute__((aligned(WNI_ALIGN)));
+    const wni_group8 group = {f->codes + at * f->ld, f->start + at, f->scale + at, spread,
+                              f->high + at,          f->low + at,   (int32_t)at};
+    const wni_rows8 rows = {t->scale, t->need, t->best, 0, keep};
+    const wni_hits8 room = {t->hit.row + t->hits, t->hit.column + t->hits, t->hit.upper + t->hits,
+                            t->hit.lower + t->hits};
+    int64_t hits;
+
+    for (int64_t i = 0; i < WNI_GROUP8; i++)
+        spread[i] = grow * (a * f->norm[at + i] + b * f->error[at + i] + c * f->length[at + i]);
+    hits = f->kernels->dots8(&group, t->codes, t->m, f->ld, &rows, &room);
+    t->hits += hits;
+    return hits;
+}
+
+void wni_filter_prune(wni_filter_tile *t)
+{
+    int64_t kept = 0;
+
+    for (int64_t i = 0; i < t->hits; i++) {
+        t->hit.row[kept] = t->hit.row[i];
+        t->hit.column[kept] = t->hit.column[i];
+        t->hit.upper[kept] = t->hit.upper[i];
+        t->hit.lower[kept] = t->hit.lower[i];
+        kept += t->hit.upper[i] >= t->need[t->hit.row[i]];
+    }
+    t->hits = kept;
+}

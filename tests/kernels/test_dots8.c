@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * codes8 and dots8: every variant of this processor against the oracle, byte for byte.
+ */
+#include "kernels/kernel_data.h"
+
+static void codes8_is_the_oracle(void **state)
+{
+    static const int64_t lengths[] = {16, 32, 112, 1024, 4096};
+    float *x = kt_alloc(4096 * 4), *mean = kt_alloc(4096 * 4);
+    uint8_t *codes = kt_alloc(4096 + 64), *want = kt_alloc(4096);
+
+    (void)state;
+    for (int kind = 0; kind < KT_KINDS; kind++)
+        for (int other = 0; other < KT_KINDS; other++)
+            for (int l = 0; l < 5; l++)
+                for (int isa = 0; isa <= (int)ts_best_isa(); isa++) {
+                    float out[WNI_CODES8_STATS], expected[WNI_CODES8_STATS];
+                    int64_t ld = lengths[l];
+
+                    kt_fill(x, ld, kind, 1);
+                    kt_fill(mean, ld, other, 2);
+                    wni_kernels_oracle()->codes8(x, mean, ld, want, expected);
+                    memset(codes, 0xa5, 4096 + 64);
+                    wni_kernels_at(isa)->codes8(x, mean, ld, codes, out);
+                    assert_memory_equal(codes, want, ld);
+                    assert_int_equal(codes[ld], 0xa5);
+                    if (memcmp(out, expected, sizeof out) != 0)
+                        fail_msg("level %s, kinds %d %d, ld %d", wn_isa_name(isa), kind, other,
+                                 (int)ld);
+                }
+    free(x), free(mean), free(codes), free(want);
+}
+
+/* Known by hand: the largest value has code 255, its half 192 (63.5 to the even 64), zero 128. */
+static void codes_by_hand(void **state)
+{
+    float x[16] __attribute__((aligned(64))) = {3, 1.5f, 0, -3}, mean[16] = {0};
+
+    (void)state;
+    for (int isa = -1; isa <= (int)ts_best_isa(); isa++) {
+        const wni_kernels *k = isa < 0 ? wni_kernels_oracle() : wni_kernels_at(isa);
+        float out[WNI_CODES8_STATS];
+        uint8_t codes[16];
+
+        k->codes8(x, mean, 16, codes, out);
+        assert_int_equal(codes[0], 255);
+        assert_int_equal(codes[1], 192);
+        assert_int_equal(codes[2], 128);
+        assert_int_equal(codes[3], 1);
+        assert_int_equal(codes[15], 128);
+        assert_true(out[WNI_CODES8_SCALE] == 3.0f / 127);
+        assert_true(out[WNI_CODES8_Y2] == 20.25f && out[WNI_CODES8_TOP] == 3);
+    }
+}
+
+enum { ROWS = 20, ROOM = ROWS * WNI_GROUP8 };
+
+typedef struct outcome {
+    int64_t count;
+    float need[ROWS], best[ROWS];
+    int32_t row[ROOM], column[ROOM];
+    float upper[ROOM], lower[ROOM];
+} outcome;
+
+static void run(const wni_kernels *k, const wni_group8 *g, const uint8_t *x, int64_t m, int64_t ld,
+                int keep, float floor, outcome *o)
+{
+    float scale[ROWS];
+    wni_rows8 rows = {scale, o->need, o->best, 1000, keep};
+    wni_hits8 hits = {o->row, o->column, o->upper, o->lower};
+
+    memset(o, 0, sizeof *o);
+    for (int r = 0; r < ROWS; r++) {
+        scale[r] = 0.25f + (float)(r % 5);
+        o->need[r] = r % 7 == 3 ? INFINITY : floor;
+        o->best[r] = fmaxf(o->need[r], r % 4 == 1 ? 100 : -3e38f);
+    }
+    o->count = k->dots8(g, x, m, ld, &rows, &hits);
+}
+
+static void dots8_is_the_oracle(void **state)
+{
+    static const int64_t lengths[] = {16, 48, 256, 1040};
+    static const float floors[] = {-3e38f, -1, 40, 1e30f};
+    int8_t *codes = kt_alloc(64 * 1040);
+    uint8_t *x = kt_alloc(ROWS * 1040);
+    int32_t *start = kt_alloc(64 * 4);
+    float *columns = kt_alloc(4 * 64 * 4);
+    outcome *want = malloc(sizeof *want), *got = malloc(sizeof *got);
+    int64_t hits = 0;
+
+    (void)state;
+    for (int l = 0; l < 4; l++) {
+        const int64_t ld = lengths[l];
+        wni_group8 g = {codes, start, columns, columns + 64, columns + 128, columns + 192, 640};
+
+        for (int64_t i = 0; i < 64 * ld; i++)
+            codes[i] = (int8_t)(wni_rand_below(1, 1, (uint64_t)i, 255) - 127);
+        for (int64_t i = 0; i < ROWS * ld; i++)
+            x[i] = (uint8_t)(l == 2 ? 255 : 1 + wni_rand_below(1, 2, (uint64_t)i, 255));
+        for (int c = 0; c < 64; c++) {
+            start[c] = (int32_t)wni_rand_below(1, 3, (uint64_t)c, 100000) - 50000;
+            columns[c] = (float)(c % 3 + 1) * 0x1p-10f;
+            columns[64 + c] = (float)(c % 5) / 3;
+            columns[128 + c] = c == 60 ? INFINITY : c > 60 ? -INFINITY : (float)(c % 11);
+            columns[192 + c] = c >= 60 ? -INFINITY : columns[128 + c] - 1;
+        }
+        for (int64_t m = 0; m <= ROWS; m += m < 8 ? 1 : 6)
+            for (int keep = 0; keep < 3; keep++)
+                for (int f = 0; f < 4; f++) {
+                    run(wni_kernels_oracle(), &g, x, m, ld, keep, floors[f], want);
+                    hits += want->count;
+                    for (int isa = 0; isa <= (int)ts_best_isa(); isa++) {
+                        run(wni_kernels_at(isa), &g, x, m, ld, keep, floors[f], got);
+                        if (memcmp(want, got, sizeof *got) != 0)
+                            fail_msg("level %s, ld %d, m %d, keep %d, floor %g: %d hits, not %d",
+                                     wn_isa_name(isa), (int)ld, (int)m, keep, (double)floors[f],
+                                     (int)got->count, (int)want->count);
+                    }
+                }
+    }
+    assert_true(hits > 1000);
+    free(codes), free(x), free(start), free(columns), free(want), free(got);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(codes8_is_the_oracle),
+        cmocka_unit_test(codes_by_hand),
+        cmocka_unit_test(dots8_is_the_oracle),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

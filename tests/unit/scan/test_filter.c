@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The int8 filter never changes a result: bounds hold for every pair, and argmin through the filter has the
+ * bytes of the f32 path, on data made to break it.
+ */
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "scan/filter.h"
+#include "support/support.h"
+
+enum kind {
+    RANDOM,
+    CLUSTERED,
+    NEARLY_TIED, /* base rows one step of f32 apart */
+    DUPLICATED,
+    HUGE_NORM,
+    OVERFLOW, /* f32 scores are inf */
+    TINY_NORM,
+    DENORMAL,
+    MIXED_SCALE, /* rows from 1e-30 to 1e8 */
+    PARALLEL,    /* a common part a thousand times the rest */
+    SPARSE,
+    WITH_ZEROS,
+    SPIKES, /* one coordinate far above the others: codes of the rest vanish */
+    KINDS
+};
+
+static float value(enum kind kind, uint64_t seed, int64_t row, int64_t j, int64_t d)
+{
+    const uint64_t i = (uint64_t)(row * d + j);
+    const double u = wni_rand_unit(seed, 1, i) * 2 - 1;
+    const int64_t cluster = wni_rand_below(seed, 2, (uint64_t)row, 9);
+
+    switch (kind) {
+    case CLUSTERED:
+        return (float)(wni_rand_unit(77, 3, (uint64_t)(cluster * d + j)) * 8 - 4 + 0.1 * u);
+    case NEARLY_TIED: {
+        float v = (float)wni_rand_unit(77, 4, (uint64_t)j) + 1;
+
+        return wni_rand_below(seed, 5, i, 8) ? v : nextafterf(v, u > 0 ? 9.0f : 0.0f);
+    }
+    case DUPLICATED:
+        return (float)wni_rand_unit(77, 6, (uint64_t)(cluster * d + j)) - 0.5f;
+    case HUGE_NORM:
+        return (float)(u * 1e16);
+    case OVERFLOW:
+        return (float)(fabs(u) * 1e25);
+    case TINY_NORM:
+        return (float)(u * 1e-20);
+    case DENORMAL:
+        return (float)(u * 1e-41);
+    case MIXED_SCALE:
+        return (float)ldexp(u, (int)wni_rand_below(seed, 7, (uint64_t)row, 125) - 100);
+    case PARALLEL:
+        return (float)(1000 * sin((double)(j + 1)) + u);
+    case SPARSE:
+        return wni_rand_below(seed, 8, i, 20) ? 0 : (float)u;
+    case WITH_ZEROS:
+        return row % 3 ? (float)u : 0;
+    case SPIKES:
+        return (float)(j == 0 ? 1000 + 100 * u : u);
+    default:
+        return (float)u;
+    }
+}
+
+typedef struct data {
+    int64_t nq, nb, d;
+    float *q, *b; /* (nq, d), (nb, d) */
+} data;
+
+static data make(enum kind kind, int64_t nq, int64_t nb, int64_t d)
+{
+    data x = {nq, nb, d, NULL, NULL};
+
+    x.q = malloc((size_t)(nq * d) * sizeof *x.q);
+    x.b = malloc((size_t)(nb * d) * sizeof *x.b);
+    assert_true(x.q && x.b);
+    for (int64_t i = 0; i < nq * d; i++)
+        x.q[i] = value(kind, 1, i / d, i % d, d);
+    for (int64_t i = 0; i < nb * d; i++)
+        x.b[i] = value(kind, 2, i / d, i % d, d);
+    return x;
+}
+
+static void drop(data *x)
+{
+    free(x->q);
+    free(x->b);
+}
+
+static wn_ctx *open_ctx(int threads, int isa, int filter)
+{
+    wn_ctx *ctx = ts_ctx(threads, isa);
+
+    ctx->filter_always = filter;
+    ctx->opt.no_filter = !filter;
+    return ctx;
+}
+
+static void base_of(wn_ctx *ctx, const data *x, wni_mat *base, float *half)
+{
+    ts_ok(ctx, wni_mat_new(ctx, x->nb, x->d, base));
+    for (int64_t i = 0; i < x->nb; i++)
+        memcpy(wni_mat_row(base, i), x->b + i * x->d, (size_t)x->d * sizeof(float));
+    ts_ok(ctx, wni_mat_half_norms(ctx, base, half));
+}
+
+/* ---- bounds ---------------------------------------------------------------------------------- */
+
+/* Every pair's canonical score lies between its bounds; on ordinary data these are tight. */
+static void check_bounds(const data *x, enum kind kind, int isa, int with_bias)
+{
+    wn_ctx *ctx = open_ctx(1, isa, 1);
+    float *half = malloc((size_t)x->nb * sizeof *half);
+    wni_filter_tile t;
+    wni_filter *f;
+    wni_mat base;
+    double widest = 0;
+
+    base_of(ctx, x, &base, half);
+    ts_ok(ctx, wni_filter_new(ctx, &base, with_bias ? half : NULL, &f));
+    assert_non_null(f);
+    ts_ok(ctx, wni_filter_tile_new(ctx, f, x->nq, x->nq * x->nb, &t));
+    memset(t.x, 0, (size_t)(x->nq * f->ld) * sizeof(float));
+    for (int64_t i = 0; i < x->nq; i++)
+        memcpy(t.x + i * f->ld, x->q + i * x->d, (size_t)x->d * sizeof(float));
+    wni_filter_load(f, &t, x->nq);
+    for (int64_t g = 0; g < f->groups; g++)
+        wni_filter_group(f, &t, g, 0);
+    assert_int_equal(t.hits, (x->nq - t.n_plain) * x->nb);
+    for (int64_t i = 0; i < t.hits; i++) {
+        int64_t r = t.hit.row[i], c = t.hit.column[i];
+        float score = wni_filter_score(f, &t, r, c);
+        double up = (double)t.hit.upper[i] + t.shift[r] + t.doubt[r];
+        double low = (double)t.hit.lower[i] + t.shift[r] - t.doubt[r];
+
+        if (!((double)score <= up && (double)score >= low))
+            fail_msg("kind %d d %d isa %d: score %a, bounds %a %a", kind, (int)x->d, isa,
+                     (double)score, low, up);
+        if (t.hit.upper[i] < wni_filter_need(&t, r, score)) fail_msg("a row misses itself");
+        widest = fmax(widest, up - low);
+    }
+    if (kind == RANDOM) assert_true(widest < 0.03 * (double)x->d + 0.05);
+    if (kind == RANDOM || kind == CLUSTERED || kind == SPIKES || kind == PARALLEL)
+        assert_true(t.n_plain == 0);
+    if (kind == DENORMAL || kind == TINY_NORM) assert_int_equal(t.n_plain, x->nq);
+    wni_filter_tile_free(ctx, &t);
+    wni_filter_free(ctx, f);
+    wni_mat_free(ctx, &base);
+    wn_ctx_free(ctx);
+    free(half);
+}
+
+static void bounds_hold_for_every_pair(void **state)
+{
+    static const int64_t dims[] = {1, 2, 7, 16, 33, 128, 500, 4096};
+
+    (void)state;
+    for (int kind = 0; kind < KINDS; kind++)
+        for (int i = 0; i < 8; i++) {
+            data x =
+                make((enum kind)kind, dims[i] > 1000 ? 7 : 31, dims[i] > 1000 ? 9 : 70, dims[i]);
+
+            check_bounds(&x, (enum kind)kind, i % 2 ? -1 : (kind + i / 2) % 2, kind != OVERFLOW);
+            check_bounds(&x, (enum kind)kind, -1, 0);
+            drop(&x);
+        }
+}
+
+/* ---- argmin ---------------------------------------------------------------------------------- */
+
+typedef struct answer {
+    int32_t *at;
+    float *score, *second;
+} answer;
+
+static answer answer_new(int64_t n)
+{
+    answer a = {malloc((size_t)n * 4), malloc((size_t)n * 4), malloc((size_t)n * 4)};
+
+    assert_true(a.at && a.score && a.second);
+    return a;
+}
+
+static void answer_free(answer *a)
+{
+    free(a->at), free(a->score), free(a->second);
+}
+
+enum { BIAS = 1, SECOND = 2, HINT = 4, BAD_HINT = 8, WAYS = 16 };
+
+static void scan(wn_ctx *ctx, const data *x, int way, const int32_t *hint, answer *out)
+{
+    float *half = malloc((size_t)x->nb * sizeof *half);
+    wni_queries queries = {.n = x->nq};
+    wni_argmin_base with = {.hint = hint};
+    wn_pool *pool;
+    wni_mat base;
+
+    ts_ok(ctx, wn_pool_wrap(ctx, x->q, x->nq, x->d, WN_F32, WN_L2, &pool));
+    base_of(ctx, x, &base, half);
+    queries.pool = pool;
+    with.base = &base;
+    with.bias = way & BIAS ? half : NULL;
+    ts_ok(ctx, wni_scan_argmin_with(ctx, &queries, &with, out->at, out->score,
+                                    way & SECOND ? out->second : NULL));
+    wni_mat_free(ctx, &base);
+    wn_pool_free(pool);
+    free(half);
+}
+
+static void compare(const data *x, const char *name, int threads, int isa, int way)
+{
+    answer want = answer_new(x->nq), got = answer_new(x->nq);
+    int32_t *hint = malloc((size_t)x->nq * sizeof *hint);
+    wn_ctx *ctx = open_ctx(1, -1, 0);
+
+    scan(ctx, x, way, NULL, &want);
+    assert_int_equal(wn_ctx_filter_counts(ctx).rows, 0);
+    wn_ctx_free(ctx);
+    ctx = open_ctx(threads, isa, 1);
+    for (int64_t i = 0; i < x->nq; i++)
+        hint[i] =
+            way & BAD_HINT ? (int32_t)wni_rand_below(3, 9, (uint64_t)i, x->nb + 1) - 1 : want.at[i];
+    scan(ctx, x, way, way & (HINT | BAD_HINT) ? hint : NULL, &got);
+    for (int64_t i = 0; i < x->nq; i++)
+        if (got.at[i] != want.at[i] || memcmp(&got.score[i], &want.score[i], 4) != 0 ||
+            (way & SECOND && memcmp(&got.second[i], &want.second[i], 4) != 0))
+            fail_msg("%s, d %d, threads %d, isa %d, way %d: row %d: %d %a %a, f32 has %d %a %a",
+                     name, (int)x->d, threads, isa, way, (int)i, (int)got.at[i],
+                     (double)got.score[i], (double)got.second[i], (int)want.at[i],
+                     (double)want.score[i], (double)want.second[i]);
+    {
+        wn_filter_counts counts = wn_ctx_filter_counts(ctx);
+
+        assert_int_equal(counts.rows + counts.plain, x->nq);
+        assert_true(counts.candidates >= counts.rows && counts.verified <= counts.rows);
+    }
+    wn_ctx_free(ctx);
+    answer_free(&want), answer_free(&got);
+    free(hint);
+}
+
+static void argmin_is_the_f32_path(void **state)
+{
+    static const int64_t dims[] = {1, 2, 3, 16, 17, 64, 100, 256, 1000, 4096};
+    static const int threads[] = {1, 2, 8};
+    char name[32];
+
+    (void)state;
+    for (int kind = 0; kind < KINDS; kind++)
+        for (int i = 0; i < 10; i++) {
+            data x =
+                make((enum kind)kind, dims[i] > 300 ? 30 : 150, dims[i] > 300 ? 70 : 200, dims[i]);
+
+            snprintf(name, sizeof name, "kind %d", kind);
+            for (int isa = 0; isa <= (int)ts_best_isa(); isa++)
+                for (int way = 0; way < WAYS; way += 1 + (dims[i] > 300 || isa < 2) * 6) {
+                    if (kind == OVERFLOW && way & BIAS) continue; /* inf - inf */
+                    compare(&x, name, threads[(way + i) % 3], isa, way);
+                }
+            drop(&x);
+        }
+}
+
+static void few_rows_and_odd_shapes(void **state)
+{
+    static const int64_t shapes[][3] = {{1, 1, 1},  {1, 1, 40},  {2, 1, 5},    {3, 2, 9},
+                                        {1, 64, 8}, {7, 65, 20}, {400, 63, 4}, {193, 129, 31}};
+
+    (void)state;
+    for (int i = 0; i < 8; i++) {
+        data x = make(RANDOM, shapes[i][0], shapes[i][1], shapes[i][2]);
+
+        for (int isa = 0; isa <= (int)ts_best_isa(); isa++)
+            for (int way = 0; way < WAYS; way++)
+                compare(&x, "random", 2, isa, way);
+        drop(&x);
+    }
+}
+
+/* Features of pictures: the rows against 500 of themselves, so that some win by exactly nothing. */
+static void real_features(void **state)
+{
+    enum { NQ = 3000, NB = 500 };
+    const char *path = ts_shared("cifar10_256_f16.npy");
+    wn_ctx *ctx = ts_ctx(1, -1);
+    data x = {.nq = NQ, .nb = NB};
+    wn_pool *pool;
+
+    (void)state;
+    if (!path) {
+        wn_ctx_free(ctx);
+        print_message("no ../shared/data: skipped\n");
+        skip();
+    }
+    ts_ok(ctx, wn_pool_open(ctx, &path, 1, NULL, &pool));
+    x.d = wn_pool_dim(pool);
+    x.q = malloc((size_t)(NQ * x.d) * sizeof(float));
+    x.b = malloc((size_t)(NB * x.d) * sizeof(float));
+    ts_ok(ctx, wn_pool_read(ctx, pool, 0, NQ, x.q, x.d));
+    ts_ok(ctx, wn_pool_read(ctx, pool, NQ - NB / 2, NB, x.b, x.d));
+    for (int isa = 1; isa <= (int)ts_best_isa(); isa++)
+        for (int way = 0; way < WAYS; way += isa < 3 ? 5 : 1)
+            compare(&x, "cifar", 2, isa, way);
+    wn_pool_free(pool);
+    wn_ctx_free(ctx);
+    drop(&x);
+}
+
+/* On ordinary data few rows need more than one f32 score; where all rows are the same, the tiles are given
+ * back to f32. */
+static void work_is_counted(void **state)
+{
+    data x = make(CLUSTERED, 600, 300, 96), y = make(RANDOM, 600, 300, 96);
+    answer a = answer_new(600);
+    wn_filter_counts counts;
+    wn_ctx *ctx;
+
+    (void)state;
+    ctx = open_ctx(1, -1, 1);
+    scan(ctx, &y, BIAS, NULL, &a);
+    counts = wn_ctx_filter_counts(ctx);
+    assert_int_equal(counts.rows, 600);
+    assert_int_equal(counts.plain, 0);
+    assert_true(counts.candidates < 600 * 10 && counts.verified > 0);
+    scan(ctx, &x, BIAS, NULL, &a); /* 33 base rows of each cluster, nearly the same */
+    counts = wn_ctx_filter_counts(ctx);
+    assert_int_equal(counts.rows, 600);
+    assert_int_equal(counts.plain, 600);
+    wn_ctx_free(ctx);
+    drop(&x), drop(&y);
+    answer_free(&a);
+}
+
+/* Without room for codes the f32 path runs; the option and lower levels never filter. */
+static void when_there_is_no_filter(void **state)
+{
+    data x = make(RANDOM, 300, 200, 64);
+    answer a = answer_new(300);
+    wn_ctx *ctx = open_ctx(1, -1, 1);
+
+    (void)state;
+    ctx->budget_bytes = wn_ctx_live_bytes(ctx) + 200 * 64 * 4 + 200000;
+    scan(ctx, &x, BIAS | SECOND, NULL, &a);
+    assert_int_equal(wn_ctx_filter_counts(ctx).rows, 0);
+    wn_ctx_free(ctx);
+    ctx = ts_ctx(1, WN_ISA_AVX512);
+    assert_false(wni_filter_wanted(ctx, 64, 200));
+    wn_ctx_free(ctx);
+    ctx = ts_ctx(1, -1);
+    assert_int_equal(wni_filter_wanted(ctx, 64, 200), ts_best_isa() >= WN_ISA_VNNI);
+    assert_false(wni_filter_wanted(ctx, 64, 2));
+    ctx->opt.no_filter = 1;
+    assert_false(wni_filter_wanted(ctx, 64, 200));
+    wn_ctx_free(ctx);
+    drop(&x);
+    answer_free(&a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bounds_hold_for_every_pair),
+        cmocka_unit_test(argmin_is_the_f32_path),
+        cmocka_unit_test(few_rows_and_odd_shapes),
+        cmocka_unit_test(real_features),
+        cmocka_unit_test(work_is_counted),
+        cmocka_unit_test(when_there_is_no_filter),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
