@@ -14,7 +14,7 @@ static void panel(const int8_t *codes, const uint8_t *x, int64_t ld, int32_t *su
     }
 }
 
-static void raise(int keep, const float *lower, float *need, float *best)
+static void lift(int keep, const float *lower, float *need, float *best)
 {
     for (int c = 0; keep == 1 && c < WNI_GROUP8; c++)
         if (lower[c] > *need) *need = lower[c];
@@ -48,7 +48,7 @@ int64_t wni_dots8_base(const wni_group8 *group, const uint8_t *x, int64_t m, int
             reached |= upper[c] >= rows->need[r];
         }
         if (!reached) continue;
-        raise(rows->keep, lower, &rows->need[r], rows->keep == 2 ? &rows->best[r] : 0);
+        lift(rows->keep, lower, &rows->need[r], rows->keep == 2 ? &rows->best[r] : 0);
         for (int c = 0; c < WNI_GROUP8; c++) {
             if (!(upper[c] >= rows->need[r])) continue;
             hits->row[count] = rows->first + (int32_t)r;

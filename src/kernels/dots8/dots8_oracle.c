@@ -13,7 +13,7 @@ static int32_t product(const wni_group8 *g, const uint8_t *x, int64_t ld, int c)
     return sum;
 }
 
-static void raise(int keep, float lower, float *need, float *best)
+static void lift(int keep, float lower, float *need, float *best)
 {
     if (keep == 1 && lower > *need) *need = lower;
     if (keep != 2) return;
@@ -42,7 +42,7 @@ int64_t wni_dots8_oracle(const wni_group8 *group, const uint8_t *x, int64_t m, i
         }
         if (!reached) continue;
         for (int c = 0; c < WNI_GROUP8; c++)
-            raise(rows->keep, lower[c], &rows->need[r], rows->keep == 2 ? &rows->best[r] : NULL);
+            lift(rows->keep, lower[c], &rows->need[r], rows->keep == 2 ? &rows->best[r] : NULL);
         for (int c = 0; c < WNI_GROUP8; c++) {
             if (!(upper[c] >= rows->need[r])) continue;
             hits->row[count] = rows->first + (int32_t)r;

@@ -28,7 +28,7 @@ static inline __m512 lower_of(const wni_group8 *g, int p, __m512 s, const int32_
 }
 
 /* need, or best and need, from the 64 lowers. */
-static void raise(int keep, const __m512 *lower, float *need, float *best)
+static void lift(int keep, const __m512 *lower, float *need, float *best)
 {
     __m512 top =
         _mm512_max_ps(_mm512_max_ps(lower[0], lower[1]), _mm512_max_ps(lower[2], lower[3]));
@@ -74,7 +74,7 @@ static __attribute__((noinline)) int64_t row_hits(const wni_group8 *g, const int
         lower[p] = lower_of(g, p, s, dot);
     }
     if (rows->keep) {
-        raise(rows->keep, lower, &rows->need[r], rows->keep == 2 ? &rows->best[r] : 0);
+        lift(rows->keep, lower, &rows->need[r], rows->keep == 2 ? &rows->best[r] : 0);
         need = _mm512_set1_ps(rows->need[r]);
     }
     for (int p = 0; p < PANELS; p++) {
