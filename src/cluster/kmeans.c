@@ -104,25 +104,20 @@ void wni_km_free(wni_km *km)
     wni_mat_free(ctx, &km->centers);
     wni_free(ctx, km->labels);
     wni_free(ctx, km->upper);
-    wni_free(ctx, km->lower);
     wni_free(ctx, km->norm2);
     wni_free(ctx, km->half);
     wni_free(ctx, km->move);
-    wni_free(ctx, km->sep);
-    wni_free(ctx, km->twin);
-    wni_free(ctx, km->twin_at);
     wni_free(ctx, km->acc);
     wni_free(ctx, km->mass);
     wni_free(ctx, km->sizes);
     wni_free(ctx, km->scale);
     wni_free(ctx, km->gain);
-    wni_free(ctx, km->list);
     wni_free(ctx, km->at);
     wni_free(ctx, km->score);
-    wni_free(ctx, km->second);
     wni_free(ctx, km->change);
-    wni_free(ctx, km->keep);
     wni_free(ctx, km->count);
+    wni_free(ctx, km->looked);
+    wni_km_groups_free(km);
     wni_free(ctx, km->moved);
     wni_free(ctx, km);
 }
@@ -147,20 +142,15 @@ wn_status wni_km_new(wn_ctx *ctx, const wn_pool *pool, const wni_km_opt *opt, wn
     km->k = (int32_t)k;
     km->l2 = !opt->cosine;
     km->track = 1;
-    km->tighten = 1;
     WNI_TRY(wni_km_rows_init(ctx, pool, opt->weights, &km->rows));
     WNI_NEW(ctx, km->labels, n);
     for (int64_t row = 0; row < n; row++)
         km->labels[row] = -1;
     if (opt->bounds) {
         WNI_NEW(ctx, km->upper, n);
-        WNI_NEW(ctx, km->lower, n);
         WNI_NEW(ctx, km->norm2, n);
-        WNI_NEW(ctx, km->sep, k);
-        WNI_NEW(ctx, km->twin, k);
-        WNI_NEW(ctx, km->twin_at, k);
-        WNI_NEW(ctx, km->second, chunk);
-        WNI_NEW(ctx, km->keep, chunk);
+    } else {
+        WNI_NEW(ctx, km->at, chunk);
     }
     WNI_TRY(wni_mat_new(ctx, k, km->rows.d, &km->centers));
     WNI_NEW0(ctx, km->half, k);
@@ -170,14 +160,14 @@ wn_status wni_km_new(wn_ctx *ctx, const wn_pool *pool, const wni_km_opt *opt, wn
     WNI_NEW0(ctx, km->sizes, k);
     WNI_NEW(ctx, km->scale, km->rows.ld);
     WNI_NEW(ctx, km->gain, k);
-    WNI_NEW(ctx, km->list, chunk);
-    WNI_NEW(ctx, km->at, chunk);
     WNI_NEW(ctx, km->score, chunk);
     WNI_NEW(ctx, km->change, chunk);
-    WNI_NEW(ctx, km->count, chunk / 4096 + 1);
+    WNI_NEW(ctx, km->count, chunk / WNI_KM_LANES + 1);
+    WNI_NEW(ctx, km->looked, chunk / WNI_KM_LANES + 1);
     km->moved_rows = wni_min(wni_max(n, 1), moved_rows_of(km->rows.ld));
     WNI_NEW(ctx, km->moved, km->moved_rows * km->rows.ld);
     WNI_TRY(survey(km));
+    if (opt->bounds) WNI_TRY(wni_km_groups_new(km));
     WNI_TRY(wni_km_first_centers(km));
     WNI_TRY(wni_km_centers_changed(km));
     if (!(km->cmax2 < 0x1p124)) {
@@ -325,7 +315,8 @@ void wni_km_estimate(wn_ctx *ctx, int64_t n, int64_t d, const wni_km_opt *opt, w
 
     centers = k * (ld * 8 + 64);           /* centres and their next ones */
     run = centers + k * ld * 8 + rows * 4; /* the sums, the labels */
-    run += (opt->bounds ? rows * 12 : 0) + chunk * 48;
+    run += chunk * 24;
+    if (opt->bounds) run += rows * 8 + (double)wni_km_play_bytes(n, d, opt->k, wn_ctx_threads(ctx));
     run += (double)moved_rows_of(wni_ld(d)) * ld * 4 + threads * tile * ld * 4 + ld * 8;
     run += threads * (ld * 4 + (double)((int64_t)1 << 20)); /* column ranges, scan tiles */
     start = k * 8;
@@ -405,8 +396,8 @@ const wn_method wni_method_cluster_kmeans = {
     .family = "cluster",
     .name = "kmeans",
     .summary = "Lloyd's k-means over all rows, spherical under cosine",
-    .papers = "lloyd1982 arthur2007 bahmani2012 hamerly2010 dhillon2001",
-    .cost = "n k d an iteration, less what bounds skip; 16 bytes a row and 20 k d",
+    .papers = "lloyd1982 arthur2007 bahmani2012 ding2015 dhillon2001",
+    .cost = "n k d an iteration, less what bounds skip; 12 bytes a row, 5/8 n d and 24 k d",
     .flags = WN_METHOD_SEEDED | WN_METHOD_OUT_OF_CORE,
     .params = wni_param_rows,
     .n_params = WN_PARAM_COUNT,

@@ -66,6 +66,29 @@ typedef struct wni_km_change {
 
 #define WNI_KM_CHUNK ((int64_t)1 << 17) /* rows of one step of an assignment: bounds its scratch */
 
+#define WNI_KM_LANES ((int64_t)64) /* rows whose bounds lie together */
+
+typedef struct wni_km_key {
+    float at;
+    int32_t center;
+} wni_km_key;
+
+/* Centres in groups of `size`, the last one shorter, and the bounds of the rows to them. */
+typedef struct wni_km_groups {
+    int64_t n, size;
+    int fresh;              /* made since the last assignment: no bound holds */
+    wni_mat centers;        /* (k, ld) group by group */
+    float *half;            /* (k) their |c|^2 / 2 */
+    int32_t *center;        /* (k) their numbers, ascending within a group */
+    int32_t *of;            /* (k) group of a centre */
+    wni_km_key *key;        /* (k) scratch */
+    double *drift;          /* (n) sum of the largest movements since the groups were made */
+    float *drift_up;        /* (n) the same with room for a rounded sum */
+    float unit;             /* a power of two: codes are distances times this */
+    uint16_t *lower;        /* (rows / LANES, n, LANES) */
+    unsigned char *scratch; /* of the threads */
+} wni_km_groups;
+
 typedef struct wni_km {
     wn_ctx *ctx;
     wni_km_opt opt;
@@ -75,20 +98,15 @@ typedef struct wni_km {
 
     /* per row */
     int32_t *labels;
-    float *upper,
-        *lower;   /* on the distance to the own centre and to the nearest other; bounds only */
+    float *upper; /* on the distance to the own centre; bounds only */
     float *norm2; /* canonical |x|^2; bounds only */
 
     /* centres */
     wni_mat centers;
-    float *half;         /* (k) |c|^2 / 2 */
-    float *move;         /* (k) how far the last update moved it, rounded up */
-    float *sep;          /* (k) at most the distance to the nearest other centre; bounds only */
-    float *twin;         /* (k) scratch */
-    int32_t *twin_at;    /* (k) scratch */
-    double cmax2, cmin2; /* largest and smallest |c|^2, rounded outwards */
-    float move_most, move_next; /* largest movement, and largest of the others */
-    int32_t move_at;
+    float *half;          /* (k) |c|^2 / 2 */
+    float *move;          /* (k) how far the last update moved it, rounded up */
+    double cmax2, cmin2;  /* largest and smallest |c|^2, rounded outwards */
+    wni_km_groups groups; /* bounds only */
 
     /* exact sums */
     int track;      /* keep the sums; off while only labels and sizes matter */
@@ -101,17 +119,14 @@ typedef struct wni_km {
     double sum_norm2, sum_weight;
 
     /* one chunk of an assignment */
-    int64_t *list;
-    int32_t *at;
-    float *score, *second;
+    int32_t *at;  /* without bounds */
+    float *score; /* the same, and repair */
     wni_km_change *change;
-    unsigned char *keep;
-    int64_t *count;
-    float *moved; /* (moved_rows, ld) rows on their way into the sums */
+    int64_t *count, *looked; /* of the ranges */
+    float *moved;            /* (moved_rows, ld) rows on their way into the sums */
     int64_t moved_rows;
 
     int assigned;              /* bounds and labels hold */
-    int tighten;               /* try the exact own distance before a full scan */
     double computed, possible; /* row-centre distances */
     int32_t iterations, converged;
     int64_t empty_repaired;
@@ -139,9 +154,24 @@ void wni_km_estimate(wn_ctx *ctx, int64_t n, int64_t d, const wni_km_opt *opt, w
 
 /* Assigns every row to its centre; *changed counts the rows whose label is new. */
 wn_status wni_km_assign(wni_km *km, int64_t *changed);
+/* The same by group bounds; the caller has set *changed to 0. */
+wn_status wni_km_play(wni_km *km, int64_t *changed);
+/* Nothing is known any more about a row that was given to another centre. */
+void wni_km_play_forget(wni_km *km, int64_t row);
+wn_status wni_km_groups_new(wni_km *km); /* freed with km, whatever happens */
+void wni_km_groups_free(wni_km *km);
+/* Puts the centres into groups anew, near ones together; then no bound holds. */
+wn_status wni_km_groups_make(wni_km *km);
+/* After the centres moved: drift, and the centres group by group. */
+wn_status wni_km_groups_pack(wni_km *km);
+/* Bytes of a worker's scratch. */
+int64_t wni_km_play_scratch(int64_t ld, int64_t size);
+/* Centres of a group; bytes that groups, bounds and their scratch take. */
+int64_t wni_km_group_size(int64_t d, int64_t k);
+int64_t wni_km_play_bytes(int64_t n, int64_t d, int64_t k, int32_t threads);
 /* Moves rows between the exact sums (or only between the sizes). */
 wn_status wni_km_apply(wni_km *km, const wni_km_change *change, int64_t n);
-/* Fills `half`, `cmax2`, `cmin2` and `sep` after the centres changed. */
+/* Fills `half`, `cmax2` and `cmin2` after the centres changed. */
 wn_status wni_km_centers_changed(wni_km *km);
 /* New centres from the sums, with movements; *inertia is that of the present labels. */
 wn_status wni_km_update(wni_km *km, double *inertia);

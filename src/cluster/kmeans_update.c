@@ -165,17 +165,6 @@ static wn_status take_over(wni_km *km, struct update *u)
     wn_status st = WN_OK;
 
     WNI_TRY(wni_parallel(km->ctx, km->k, grain_of(km), move_range, u));
-    km->move_most = km->move_next = 0;
-    km->move_at = -1;
-    for (int32_t c = 0; c < km->k; c++) {
-        if (km->move_at < 0 || km->move[c] > km->move_most) {
-            km->move_next = km->move_most;
-            km->move_most = km->move[c];
-            km->move_at = c;
-        } else if (km->move[c] > km->move_next) {
-            km->move_next = km->move[c];
-        }
-    }
     WNI_TRY(wni_km_centers_changed(km));
 done:
     return st;
@@ -330,10 +319,7 @@ wn_status wni_km_repair(wni_km *km, int64_t *repaired)
             target++;
         change[moves] = (wni_km_change){row, from, target};
         km->labels[row] = target;
-        if (km->opt.bounds) { /* what was known about the row no longer holds */
-            km->upper[row] = INFINITY;
-            km->lower[row] = 0;
-        }
+        if (km->opt.bounds) wni_km_play_forget(km, row);
         WNI_TRY(wni_km_apply(km, &change[moves++], 1));
     }
     *repaired = moves;

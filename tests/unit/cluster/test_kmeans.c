@@ -196,6 +196,25 @@ static void test_twin_weights(void **state)
     }
 }
 
+/* Many groups of centres, and rows whose squares are near the ends of what a float holds. */
+static void test_twin_groups(void **state)
+{
+    static const float scale[] = {1, 1e-16f, 1e17f};
+
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        for (int metric = 0; metric < 2; metric++)
+            for (int blobs = 0; blobs < 2; blobs++) {
+                float *x = blobs ? ts_blobs(1500, 48, 30, 0.6, 47, NULL) : ts_normal(700, 48, 48);
+                int64_t n = blobs ? 1500 : 700;
+
+                for (int64_t j = 0; j < n * 48; j++)
+                    x[j] *= scale[i];
+                against_twin(x, n, 48, 75, metric, NULL, 0, 30);
+                free(x);
+            }
+}
+
 /* More rows than one chunk of the assignment. */
 static void test_chunks(void **state)
 {
@@ -795,6 +814,7 @@ int main(void)
         cmocka_unit_test(test_twin_nearly_tied),
         cmocka_unit_test(test_twin_duplicates),
         cmocka_unit_test(test_twin_weights),
+        cmocka_unit_test(test_twin_groups),
         cmocka_unit_test(test_chunks),
         cmocka_unit_test(test_bounds_skip),
         cmocka_unit_test(test_same_bytes),
