@@ -83,6 +83,7 @@ typedef struct wni_filter_tile {
     uint8_t *codes;       /* (rows, ld) */
     float *scale;         /* (rows) */
     float *need, *best;   /* (rows) in the unit of upper and lower */
+    float *own;           /* (rows) for wni_filter_group_both */
     double *shift;        /* (rows) y.mean: score = unit + shift */
     double *doubt;        /* (rows) error of shift */
     unsigned char *plain; /* (rows) no bound: f32 */
@@ -112,6 +113,11 @@ float wni_filter_need(const wni_filter_tile *t, int64_t r, float score);
  * lower seen so far, by which only columns that may be best (second best) stay hits. Returns the new hits.
  * There must be room: hits <= room before the call. */
 int64_t wni_filter_group(const wni_filter *f, wni_filter_tile *t, int64_t g, int keep);
+
+/* The same, keep 0, for rows scanned against rows: column c is a hit too where its upper may reach
+ * other[c] + own[row], other (64) as in kernels.h. own (t->m) is set by the caller. */
+int64_t wni_filter_group_both(const wni_filter *f, wni_filter_tile *t, int64_t g,
+                              const float *other);
 
 /* Drops hits with upper < need; the order stays: per row ascending columns. */
 void wni_filter_prune(wni_filter_tile *t);

@@ -21,7 +21,8 @@ int64_t wni_filter_tile_rows(const wn_ctx *ctx, const wni_filter *f, int64_t que
 
 /* Parts of the block, each rounded up to whole lines. */
 typedef struct parts {
-    int64_t x, codes, scale, need, best, shift, doubt, plain, count, row, column, upper, lower, end;
+    int64_t x, codes, scale, need, best, own, shift, doubt, plain, count, row, column, upper, lower,
+        end;
 } parts;
 
 static int64_t after(int64_t at, int64_t count, size_t bytes)
@@ -39,7 +40,8 @@ static parts parts_of(const wni_filter *f, int64_t rows, int64_t room)
     p.scale = after(p.codes, rows * f->ld, 1);
     p.need = after(p.scale, rows, sizeof(float));
     p.best = after(p.need, rows, sizeof(float));
-    p.shift = after(p.best, rows, sizeof(float));
+    p.own = after(p.best, rows, sizeof(float));
+    p.shift = after(p.own, rows, sizeof(float));
     p.doubt = after(p.shift, rows, sizeof(double));
     p.plain = after(p.doubt, rows, sizeof(double));
     p.count = after(p.plain, rows, 1);
@@ -72,6 +74,7 @@ wn_status wni_filter_tile_new(wn_ctx *ctx, const wni_filter *f, int64_t rows, in
     out->scale = (float *)(void *)(block + p.scale);
     out->need = (float *)(void *)(block + p.need);
     out->best = (float *)(void *)(block + p.best);
+    out->own = (float *)(void *)(block + p.own);
     out->shift = (double *)(void *)(block + p.shift);
     out->doubt = (double *)(void *)(block + p.doubt);
     out->plain = block + p.plain;
@@ -129,20 +132,22 @@ float wni_filter_need(const wni_filter_tile *t, int64_t r, float score)
     const double v = (double)score - t->shift[r] - t->doubt[r];
 
     if (t->plain[r]) return INFINITY;
+    if (score > FLT_MAX) return FLT_MAX; /* what rows without a bound have */
     if (!(v > -(double)FLT_MAX)) return WNI_FILTER_LOWEST;
     /* Twice the rounding of the double arithmetic, and down. */
     return -wni_filter_up(-(v - 0x1p-50 * (fabs((double)score) + fabs(t->shift[r]))));
 }
 
-int64_t wni_filter_group(const wni_filter *f, wni_filter_tile *t, int64_t g, int keep)
+static int64_t scan_group(const wni_filter *f, wni_filter_tile *t, int64_t g, int keep,
+                          const float *other)
 {
     const int64_t at = g * WNI_GROUP8;
     const float grow = 1 + 0x1p-19f, a = wni_filter_up(t->a + 8 * WNI_FILTER_U * (t->a + t->b));
     const float b = wni_filter_up(t->b), c = wni_filter_up(t->c);
     float spread[WNI_GROUP8] __attribute__((aligned(WNI_ALIGN)));
     const wni_group8 group = {f->codes + at * f->ld, f->start + at, f->scale + at, spread,
-                              f->high + at,          f->low + at,   (int32_t)at};
-    const wni_rows8 rows = {t->scale, t->need, t->best, 0, keep};
+                              f->high + at,          f->low + at,   (int32_t)at,   other};
+    const wni_rows8 rows = {t->scale, t->need, t->best, 0, keep, t->own};
     const wni_hits8 room = {t->hit.row + t->hits, t->hit.column + t->hits, t->hit.upper + t->hits,
                             t->hit.lower + t->hits};
     int64_t hits;
@@ -152,6 +157,17 @@ int64_t wni_filter_group(const wni_filter *f, wni_filter_tile *t, int64_t g, int
     hits = f->kernels->dots8(&group, t->codes, t->m, f->ld, &rows, &room);
     t->hits += hits;
     return hits;
+}
+
+int64_t wni_filter_group(const wni_filter *f, wni_filter_tile *t, int64_t g, int keep)
+{
+    return scan_group(f, t, g, keep, NULL);
+}
+
+int64_t wni_filter_group_both(const wni_filter *f, wni_filter_tile *t, int64_t g,
+                              const float *other)
+{
+    return scan_group(f, t, g, 0, other);
 }
 
 void wni_filter_prune(wni_filter_tile *t)

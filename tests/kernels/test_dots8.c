@@ -66,13 +66,14 @@ typedef struct outcome {
 static void run(const wni_kernels *k, const wni_group8 *g, const uint8_t *x, int64_t m, int64_t ld,
                 int keep, float floor, outcome *o)
 {
-    float scale[ROWS];
-    wni_rows8 rows = {scale, o->need, o->best, 1000, keep};
+    float scale[ROWS], own[ROWS];
+    wni_rows8 rows = {scale, o->need, o->best, 1000, keep, own};
     wni_hits8 hits = {o->row, o->column, o->upper, o->lower};
 
     memset(o, 0, sizeof *o);
     for (int r = 0; r < ROWS; r++) {
         scale[r] = 0.25f + (float)(r % 5);
+        own[r] = (float)(r % 9) - 4;
         o->need[r] = r % 7 == 3 ? INFINITY : floor;
         o->best[r] = fmaxf(o->need[r], r % 4 == 1 ? 100 : -3e38f);
     }
@@ -86,14 +87,15 @@ static void dots8_is_the_oracle(void **state)
     int8_t *codes = kt_alloc(64 * 1040);
     uint8_t *x = kt_alloc(ROWS * 1040);
     int32_t *start = kt_alloc(64 * 4);
-    float *columns = kt_alloc(4 * 64 * 4);
+    float *columns = kt_alloc(5 * 64 * 4);
     outcome *want = malloc(sizeof *want), *got = malloc(sizeof *got);
     int64_t hits = 0;
 
     (void)state;
     for (int l = 0; l < 4; l++) {
         const int64_t ld = lengths[l];
-        wni_group8 g = {codes, start, columns, columns + 64, columns + 128, columns + 192, 640};
+        wni_group8 g = {codes,         start,         columns, columns + 64,
+                        columns + 128, columns + 192, 640,     NULL};
 
         for (int64_t i = 0; i < 64 * ld; i++)
             codes[i] = (int8_t)(wni_rand_below(1, 1, (uint64_t)i, 255) - 127);
@@ -105,14 +107,16 @@ static void dots8_is_the_oracle(void **state)
             columns[64 + c] = (float)(c % 5) / 3;
             columns[128 + c] = c == 60 ? INFINITY : c > 60 ? -INFINITY : (float)(c % 11);
             columns[192 + c] = c >= 60 ? -INFINITY : columns[128 + c] - 1;
+            columns[256 + c] = c % 3 ? (float)(c % 20) : c > 40 ? INFINITY : -0x1p126f;
         }
         for (int64_t m = 0; m <= ROWS; m += m < 8 ? 1 : 6)
-            for (int keep = 0; keep < 3; keep++)
+            for (int keep = -1; keep < 3; keep++) /* -1: 0 with needs of the columns' own */
                 for (int f = 0; f < 4; f++) {
-                    run(wni_kernels_oracle(), &g, x, m, ld, keep, floors[f], want);
+                    g.other = keep < 0 ? columns + 256 : NULL;
+                    run(wni_kernels_oracle(), &g, x, m, ld, wni_max(keep, 0), floors[f], want);
                     hits += want->count;
                     for (int isa = 0; isa <= (int)ts_best_isa(); isa++) {
-                        run(wni_kernels_at(isa), &g, x, m, ld, keep, floors[f], got);
+                        run(wni_kernels_at(isa), &g, x, m, ld, wni_max(keep, 0), floors[f], got);
                         if (memcmp(want, got, sizeof *got) != 0)
                             fail_msg("level %s, ld %d, m %d, keep %d, floor %g: %d hits, not %d",
                                      wn_isa_name(isa), (int)ld, (int)m, keep, (double)floors[f],

@@ -26,6 +26,13 @@ static void lift(int keep, const float *lower, float *need, float *best)
     }
 }
 
+static float need_of(const wni_group8 *g, const wni_rows8 *rows, int64_t r, int c)
+{
+    float other = g->other ? g->other[c] + rows->own[r] : rows->need[r];
+
+    return other < rows->need[r] ? other : rows->need[r];
+}
+
 int64_t wni_dots8_base(const wni_group8 *group, const uint8_t *x, int64_t m, int64_t ld,
                        const wni_rows8 *rows, const wni_hits8 *hits)
 {
@@ -45,12 +52,12 @@ int64_t wni_dots8_base(const wni_group8 *group, const uint8_t *x, int64_t m, int
 
             upper[c] = wni_fused(s, wni_fused(scale, dot, spread), group->high[c]);
             lower[c] = wni_fused(s, wni_fused(scale, dot, -spread), group->low[c]);
-            reached |= upper[c] >= rows->need[r];
+            reached |= upper[c] >= need_of(group, rows, r, c);
         }
         if (!reached) continue;
         lift(rows->keep, lower, &rows->need[r], rows->keep == 2 ? &rows->best[r] : 0);
         for (int c = 0; c < WNI_GROUP8; c++) {
-            if (!(upper[c] >= rows->need[r])) continue;
+            if (!(upper[c] >= need_of(group, rows, r, c))) continue;
             hits->row[count] = rows->first + (int32_t)r;
             hits->column[count] = group->first + c;
             hits->upper[count] = upper[c];

@@ -30,7 +30,7 @@ int64_t wni_dots8_oracle(const wni_group8 *group, const uint8_t *x, int64_t m, i
     int64_t count = 0;
 
     for (int64_t r = 0; r < m; r++) {
-        float upper[WNI_GROUP8], lower[WNI_GROUP8], s = rows->scale[r];
+        float upper[WNI_GROUP8], lower[WNI_GROUP8], need[WNI_GROUP8], s = rows->scale[r];
         int reached = 0;
 
         for (int c = 0; c < WNI_GROUP8; c++) {
@@ -38,13 +38,16 @@ int64_t wni_dots8_oracle(const wni_group8 *group, const uint8_t *x, int64_t m, i
 
             upper[c] = fmaf(s, fmaf(group->scale[c], dot, group->spread[c]), group->high[c]);
             lower[c] = fmaf(s, fmaf(group->scale[c], dot, -group->spread[c]), group->low[c]);
-            reached |= upper[c] >= rows->need[r];
+            need[c] = rows->need[r];
+            if (group->other) need[c] = fminf(need[c], group->other[c] + rows->own[r]);
+            reached |= upper[c] >= need[c];
         }
         if (!reached) continue;
         for (int c = 0; c < WNI_GROUP8; c++)
             lift(rows->keep, lower[c], &rows->need[r], rows->keep == 2 ? &rows->best[r] : NULL);
         for (int c = 0; c < WNI_GROUP8; c++) {
-            if (!(upper[c] >= rows->need[r])) continue;
+            if (rows->keep) need[c] = rows->need[r];
+            if (!(upper[c] >= need[c])) continue;
             hits->row[count] = rows->first + (int32_t)r;
             hits->column[count] = group->first + c;
             hits->upper[count] = upper[c];

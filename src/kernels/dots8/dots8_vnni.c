@@ -60,6 +60,16 @@ static void lift(int keep, const __m512 *lower, float *need, float *best)
     }
 }
 
+/* What the 16 columns of panel p must reach. */
+static inline __m512 need_of(const wni_group8 *g, const wni_rows8 *rows, int64_t r, int p)
+{
+    const __m512 need = _mm512_set1_ps(rows->need[r]);
+
+    if (!g->other) return need;
+    return _mm512_min_ps(need, _mm512_add_ps(_mm512_load_ps(g->other + p * WNI_PANEL8),
+                                             _mm512_set1_ps(rows->own[r])));
+}
+
 /* A row with the 64 integers in `dot`: raises what it needs and lists its hits. */
 static __attribute__((noinline)) int64_t row_hits(const wni_group8 *g, const int32_t *dot,
                                                   int64_t r, const wni_rows8 *rows,
@@ -67,18 +77,15 @@ static __attribute__((noinline)) int64_t row_hits(const wni_group8 *g, const int
 {
     const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     const __m512 s = _mm512_set1_ps(rows->scale[r]);
-    __m512 upper[PANELS], lower[PANELS], need = _mm512_set1_ps(rows->need[r]);
+    __m512 upper[PANELS], lower[PANELS];
 
     for (int p = 0; p < PANELS; p++) {
         upper[p] = upper_of(g, p, s, dot);
         lower[p] = lower_of(g, p, s, dot);
     }
-    if (rows->keep) {
-        lift(rows->keep, lower, &rows->need[r], rows->keep == 2 ? &rows->best[r] : 0);
-        need = _mm512_set1_ps(rows->need[r]);
-    }
+    if (rows->keep) lift(rows->keep, lower, &rows->need[r], rows->keep == 2 ? &rows->best[r] : 0);
     for (int p = 0; p < PANELS; p++) {
-        __mmask16 hit = _mm512_cmp_ps_mask(upper[p], need, _CMP_GE_OQ), store;
+        __mmask16 hit = _mm512_cmp_ps_mask(upper[p], need_of(g, rows, r, p), _CMP_GE_OQ), store;
         __m512i column = _mm512_add_epi32(lane, _mm512_set1_epi32(g->first + p * WNI_PANEL8));
 
         if (!hit) continue;
@@ -174,6 +181,18 @@ static inline unsigned reaches(const wni_group8 *g, const wni_rows8 *rows, int64
     return _mm512_cmp_ps_mask(_mm512_max_ps(a, b), _mm512_set1_ps(rows->need[r]), _CMP_GE_OQ);
 }
 
+/* The same where columns have needs of their own. */
+static inline unsigned reaches_both(const wni_group8 *g, const wni_rows8 *rows, int64_t r,
+                                    const int32_t *dot)
+{
+    const __m512 s = _mm512_set1_ps(rows->scale[r]);
+    unsigned hits = 0;
+
+    for (int p = 0; p < PANELS; p++)
+        hits |= _mm512_cmp_ps_mask(upper_of(g, p, s, dot), need_of(g, rows, r, p), _CMP_GE_OQ);
+    return hits;
+}
+
 int64_t wni_dots8_vnni(const wni_group8 *group, const uint8_t *x, int64_t m, int64_t ld,
                        const wni_rows8 *rows, const wni_hits8 *hits)
 {
@@ -187,7 +206,8 @@ int64_t wni_dots8_vnni(const wni_group8 *group, const uint8_t *x, int64_t m, int
         else
             products_1(group, x + r * ld, ld, dot);
         for (int64_t i = 0; i < step; i++)
-            if (reaches(group, rows, r + i, dot + i * WNI_GROUP8))
+            if (group->other ? reaches_both(group, rows, r + i, dot + i * WNI_GROUP8)
+                             : reaches(group, rows, r + i, dot + i * WNI_GROUP8))
                 count = row_hits(group, dot + i * WNI_GROUP8, r + i, rows, hits, count);
     }
     return count;
