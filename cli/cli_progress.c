@@ -166,7 +166,7 @@ static int explain_no_ctx(wn_status status)
 
     if (status == WN_E_USAGE && isa && *isa) {
         char names[128] = "";
-        for (int i = 0; i < WN_ISA_COUNT; i++) {
+        for (int i = 0; i < WN_ISA_COUNT && wn_isa_name((wn_isa)i)[0] != '?'; i++) {
             size_t length = strlen(names);
             snprintf(names + length, sizeof names - length, "%s%s", i ? ", " : "",
                      wn_isa_name((wn_isa)i));

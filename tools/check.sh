@@ -3,7 +3,7 @@
 # the last line is "N passed, N failed". Logs are in build/check/.
 #
 #   check.sh [STAGE...]     without names all stages, in this order:
-#   rules format gcc tests symbols install cli docs python clang same asan tsan
+#   rules format gcc tests symbols install cli docs python clang same neon asan tsan
 set -u
 cd "$(dirname "$0")/.."
 jobs=${JOBS:-$(nproc)}
@@ -160,6 +160,30 @@ asan() {
         -DCMAKE_C_FLAGS_DEBUG="-O1 -g" && run_ctest build-asan -E '^test_regression_text$'
 }
 
+# The NEON kernels under QEMU, each against its oracle; then whole runs, whose arrays must be those of this
+# processor. Where ARM64 is the processor, the stages above have done it.
+check_neon() (
+    [ "$(uname -m)" != aarch64 ] || exit 0
+    arm=(qemu-aarch64 -L /usr/aarch64-linux-gnu -E
+        "LD_LIBRARY_PATH=$PWD/build/arm64-root/usr/lib/aarch64-linux-gnu:/usr/aarch64-linux-gnu/lib")
+    mapfile -t tests < <(ls tests/kernels/test_*.c | xargs -n1 basename -s .c)
+    tools/arm64_root.sh &&
+        cmake -S . -B build-arm64 -G Ninja -DCMAKE_TOOLCHAIN_FILE=tools/arm64.cmake &&
+        cmake --build build-arm64 -j "$jobs" --target winnow "${tests[@]}" || exit 1
+    ctest --test-dir build-arm64 -j "$jobs" -V -R "^($(IFS='|'; echo "${tests[*]}"))\$" || exit 1
+    "${arm[@]}" build-arm64/winnow --version | grep -q 'isa neon' || { echo "error: NEON is not in use"; exit 1; }
+    folder=$(mktemp -d)
+    trap 'rm -rf "$folder"' EXIT
+    corpus=$folder/corpus.jsonl
+    python3 tools/wordnet_jsonl.py --limit 2000 "$corpus" || exit 1
+    for side in build build-arm64; do
+        run=("$side/winnow")
+        [ $side = build ] || run=("${arm[@]}" "${run[@]}")
+        "${run[@]}" curate "$corpus" --text gloss --id id --size 200 -o "$folder/$side" || exit 1
+    done
+    diff -rq -x manifest.json -x report.html "$folder/build" "$folder/build-arm64"
+)
+
 only=("$@")
 begin=$SECONDS
 stage rules python3 tools/checks/run.py
@@ -173,6 +197,7 @@ stage docs check_docs
 stage python check_python
 stage clang build build-clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=clang
 stage same check_same
+stage neon check_neon
 stage asan asan
 stage tsan tsan
 echo "$((SECONDS - begin)) s in all"

@@ -7,7 +7,10 @@ wanted=(build-essential cmake pkg-config libsqlite3-dev zlib1g-dev libzstd-dev l
 for part in "$@"; do
     case $part in
     check) wanted+=(clang clang-format libclang-rt-14-dev libcmocka-dev ninja-build wordnet-base
-                     python3-numpy python3-venv python3-torch) ;;
+                     python3-numpy python3-venv python3-torch)
+           # ARM64 is tried on other processors too.
+           [ "$(uname -m)" = aarch64 ] ||
+               wanted+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user) ;;
     demo) wanted+=(wordnet-base) ;;
     *) echo "install_deps.sh: unknown part '$part': expected check or demo" >&2; exit 2 ;;
     esac
@@ -20,6 +23,9 @@ have() {
     cmake | clang | clang-format | python3) command -v "$1" >/dev/null ;;
     pkg-config) command -v pkg-config >/dev/null ;;
     ninja-build) command -v ninja >/dev/null ;;
+    gcc-aarch64-linux-gnu) command -v aarch64-linux-gnu-gcc >/dev/null ;;
+    libc6-dev-arm64-cross) [ -e /usr/aarch64-linux-gnu/include/stdio.h ] ;;
+    qemu-user) command -v qemu-aarch64 >/dev/null ;;
     python3-numpy) python3 -c 'import numpy' 2>/dev/null || /usr/bin/python3 -c 'import numpy' 2>/dev/null ;;
     python3-venv) /usr/bin/python3 -c 'import ensurepip' 2>/dev/null ;;
     python3-torch) /usr/bin/python3 -c 'import torch' 2>/dev/null ;;

@@ -15,13 +15,15 @@ extern "C" {
 typedef struct wn_ctx wn_ctx;
 
 /* Levels of the processor. From WN_ISA_VNNI on, scans look through 8-bit codes first and verify in f32 what
- * could matter; the results are the same bytes. WN_ISA_AVX512 and below are f32 alone. */
+ * could matter; the results are the same bytes. WN_ISA_AVX512 and below are f32 alone. ARM64 has the levels
+ * WN_ISA_BASE and WN_ISA_NEON, both f32 alone. */
 typedef enum wn_isa {
     WN_ISA_BASE = 0,
     WN_ISA_AVX2,
     WN_ISA_AVX512,
     WN_ISA_VNNI,
-    WN_ISA_COUNT
+    WN_ISA_COUNT,
+    WN_ISA_NEON = 1
 } wn_isa;
 
 typedef enum wn_log_level { WN_LOG_WARN = 0, WN_LOG_INFO, WN_LOG_DEBUG } wn_log_level;
@@ -84,7 +86,7 @@ WN_API int64_t wn_ctx_memory_bytes(const wn_ctx *ctx);
 WN_API int64_t wn_ctx_peak_bytes(const wn_ctx *ctx); /* the most that was allocated at one time */
 WN_API int64_t wn_ctx_live_bytes(const wn_ctx *ctx); /* what is allocated now */
 WN_API wn_isa wn_ctx_isa(const wn_ctx *ctx);         /* the level in use */
-WN_API const char *wn_isa_name(wn_isa isa);
+WN_API const char *wn_isa_name(wn_isa isa); /* "?" = no level of this kind of processor */
 WN_API wn_filter_counts wn_ctx_filter_counts(const wn_ctx *ctx);
 
 #ifdef __cplusplus

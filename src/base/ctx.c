@@ -29,11 +29,16 @@ void wn_ctx_options_init(wn_ctx_options *options)
     options->isa = -1;
 }
 
-static const char *const isa_names[WN_ISA_COUNT] = {"base", "avx2", "avx512", "vnni"};
+#if defined(__aarch64__)
+static const char *const isa_names[] = {"base", "neon"};
+#else
+static const char *const isa_names[] = {"base", "avx2", "avx512", "vnni"};
+#endif
+#define ISA_NAMES (sizeof isa_names / sizeof *isa_names)
 
 const char *wn_isa_name(wn_isa isa)
 {
-    return (unsigned)isa < WN_ISA_COUNT ? isa_names[isa] : "?";
+    return (unsigned)isa < ISA_NAMES ? isa_names[isa] : "?";
 }
 
 /* The level to use: what the processor has, capped by the option or else by WN_ISA; -1 = no such level. */
@@ -43,7 +48,7 @@ static int isa_choose(int32_t cap)
     const char *env = wni_os_env("WN_ISA");
 
     if (cap < 0 && env && *env) {
-        for (int i = 0; i < WN_ISA_COUNT; i++)
+        for (int i = 0; i < (int)ISA_NAMES; i++)
             if (strcmp(env, isa_names[i]) == 0) cap = i;
         if (cap < 0) return -1;
     }

@@ -234,6 +234,8 @@ wn_isa wni_os_isa(void)
             return __builtin_cpu_supports("avx512vnni") ? WN_ISA_VNNI : WN_ISA_AVX512;
         return WN_ISA_AVX2;
     }
+#elif defined(__aarch64__)
+    return WN_ISA_NEON; /* every ARM64 processor has it */
 #endif
     return WN_ISA_BASE;
 }

@@ -75,8 +75,11 @@ static wn_status survey(wni_km *km)
     }
     while (bits > 1 && ((int64_t)1 << (62 - bits)) < km->rows.n)
         bits--;
-    for (int64_t row = 0; row < km->rows.n; row++)
-        weight_most = fmax(weight_most, wni_km_weight(&km->rows, row));
+    for (int64_t row = 0; row < km->rows.n; row++) { /* with fmax gcc 12 for ARM64 gives up */
+        double weight = wni_km_weight(&km->rows, row);
+
+        if (weight > weight_most) weight_most = weight;
+    }
     frexp(weight_most, &e); /* weight_most < 2^e */
     km->mass_scale = ldexp(1, bits - e);
     for (int64_t j = 0; j < ld; j++) {

@@ -15,9 +15,11 @@ static const wni_kernels oracle = {
 #undef WNI_KERNEL
 
 #define WNI_KERNEL(ret, name, args) .name = wni_##name##_base,
-#define WNI_AVX2(name)              .name = wni_##name##_avx2,
-#define WNI_AVX512(name)            .name = wni_##name##_avx512,
-#define WNI_VNNI(name)              .name = wni_##name##_vnni,
+
+#if defined(__x86_64__)
+#define WNI_AVX2(name)   .name = wni_##name##_avx2,
+#define WNI_AVX512(name) .name = wni_##name##_avx512,
+#define WNI_VNNI(name)   .name = wni_##name##_vnni,
 
 static const wni_kernels level_vnni = {
 #include "kernels/kernels.def"
@@ -34,6 +36,15 @@ static const wni_kernels level_avx2 = {
 };
 #undef WNI_AVX2
 
+#elif defined(__aarch64__)
+#define WNI_NEON(name) .name = wni_##name##_neon,
+
+static const wni_kernels level_neon = {
+#include "kernels/kernels.def"
+};
+#undef WNI_NEON
+#endif
+
 static const wni_kernels level_base = {
 #include "kernels/kernels.def"
 };
@@ -41,13 +52,18 @@ static const wni_kernels level_base = {
 
 const wni_kernels *wni_kernels_at(wn_isa isa)
 {
-    switch (isa) {
+    switch ((int)isa) {
+#if defined(__x86_64__)
     case WN_ISA_VNNI:
         return &level_vnni;
     case WN_ISA_AVX512:
         return &level_avx512;
     case WN_ISA_AVX2:
         return &level_avx2;
+#elif defined(__aarch64__)
+    case WN_ISA_NEON:
+        return &level_neon;
+#endif
     default:
         return &level_base;
     }

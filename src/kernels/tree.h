@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The canonical sum of 16 lanes: l + 8, l + 4, l + 2, l + 1.
+ * The canonical sum of 16 lanes in x86 registers: l + 8, l + 4, l + 2, l + 1.
  */
 #ifndef WNI_TREE_H
 #define WNI_TREE_H

@@ -14,7 +14,8 @@
     ret wni_##name##_base args;     \
     ret wni_##name##_avx2 args;     \
     ret wni_##name##_avx512 args;   \
-    ret wni_##name##_vnni args;
+    ret wni_##name##_vnni args;     \
+    ret wni_##name##_neon args;
 #include "kernels/kernels.def"
 #undef WNI_KERNEL
 

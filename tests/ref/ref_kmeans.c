@@ -78,7 +78,7 @@ static double means(const float *x, int64_t n, int64_t d, const float *weights, 
     double heaviest = 0, total = 0;
 
     for (int64_t i = 0; i < n; i++)
-        heaviest = fmax(heaviest, weight_of(weights, i));
+        heaviest = weight_of(weights, i) > heaviest ? weight_of(weights, i) : heaviest;
     for (int64_t i = 0; i < n; i++) {
         total += weight_of(weights, i) * dot(x + i * d, x + i * d, d);
         if (cosine) total += weight_of(weights, i);
