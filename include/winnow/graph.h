@@ -21,6 +21,11 @@ typedef struct wn_graph {
     int64_t *indptr;  /* (n + 1) */
     int64_t *indices; /* (edges) row numbers */
     float *distances; /* (edges) Euclidean distance under WN_L2, 1 - cosine under WN_COSINE; >= 0 */
+
+    /* Of an approximate graph just made: the share of the neighbours of `recall_rows` random rows that are no
+     * farther than the exact k-th. recall_rows 0 = exact, or not measured. */
+    double recall;
+    int64_t recall_rows;
 } wn_graph;
 
 /* Makes a graph with zeroed arrays. */
@@ -56,6 +61,27 @@ WN_PARAM_STRUCT(wn_graph_knn_params, WN_GRAPH_KNN_PARAMS);
 /* The exact k nearest neighbours of every row. WN_E_DATA when k >= n. */
 WN_API wn_status wn_graph_knn(wn_ctx *ctx, const wn_graph_input *in,
                               const wn_graph_knn_params *params, wn_graph **out);
+
+#define WN_GRAPH_DESCENT_PARAMS(P)                                                              \
+    P(i64, k, 15, 1, WN_K_MAX, "neighbours of each row, itself left out; at most n - 1")        \
+    P(i32, trees, 12, 2, 1000, "random partitions of the rows to start from")                   \
+    P(i64, leaf, 1024, 16, 65536, "most rows of a part: all of them are compared")              \
+    P(i64, candidates, 0, 0, 4096,                                                              \
+      "new neighbours, and old ones, of a row that are compared with each other in a round; 0 " \
+      "= k, from 24 to 60")                                                                     \
+    P(i32, max_iter, 12, 0, 1000000, "rounds at most")                                          \
+    P(f64, tol, 0.003, 0, 1, "stop when a round changes a smaller share of the graph")          \
+    P(i64, sample, 500, 0, WN_ROWS_MAX,                                                         \
+      "rows whose exact neighbours are found, to measure the recall; 0 = it is not measured")   \
+    P(u64, seed, 0, 0, 0, "seed of everything random")
+WN_PARAM_STRUCT(wn_graph_descent_params, WN_GRAPH_DESCENT_PARAMS);
+
+/* About the k nearest neighbours of every row, by nn-descent (dong2011) from random partitions. The graph of any
+ * pool, also one in memory (wn_pool_wrap): what an index builds upon. Every row has k neighbours and the
+ * distances are exact; graph->recall says how many of the nearest they are. Errors: WN_E_DATA when k >= n, or
+ * beyond 2^31 - 2 rows. Cost: about n^1.1; memory in the estimate, rows are kept as f32 when the budget allows. */
+WN_API wn_status wn_graph_descent(wn_ctx *ctx, const wn_graph_input *in,
+                                  const wn_graph_descent_params *params, wn_graph **out);
 
 #ifdef __cplusplus
 }

@@ -83,6 +83,9 @@ static wn_status record(wni_run *run, const wn_graph *g)
     WNI_TRY(wni_record_int(run, "rows_at_distance_0", touching));
     if (lonely) WNI_TRY(wni_record_int(run, "rows_without_neighbours", lonely));
     WNI_TRY(wni_record_real(run, "farthest_neighbour", farthest));
+    if (!g->recall_rows) goto done;
+    WNI_TRY(wni_record_real(run, "recall", g->recall));
+    WNI_TRY(wni_record_int(run, "recall_rows", g->recall_rows));
 done:
     return st;
 }

@@ -322,7 +322,8 @@ static const char *small_value(const wn_param *p)
                   {"size", WN_P_I64, "31"},       {"sample", WN_P_I64, "60"},
                   {"per_source", WN_P_I64, "5"},  {"repeats", WN_P_I32, "1"},
                   {"batch_size", WN_P_I64, "16"}, {"dim", WN_P_I64, "24"},
-                  {"max_iter", WN_P_I32, "6"},    {"resample_steps", WN_P_I32, "2"}};
+                  {"max_iter", WN_P_I32, "6"},    {"resample_steps", WN_P_I32, "2"},
+                  {"leaf", WN_P_I64, "16"}};
 
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
         if (strcmp(values[i].name, p->name) == 0 && values[i].type == p->type)
