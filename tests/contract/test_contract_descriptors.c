@@ -185,7 +185,7 @@ static void refused(const fx_case *c, const char *name, const char *value)
 
 static void refuse_around(const fx_case *c, const wn_param *p)
 {
-    char text[700];
+    char text[WN_TEXT_MAX + 64];
     int whole = p->type == WN_P_I32 || p->type == WN_P_I64 || p->type == WN_P_LIST;
 
     if (p->type == WN_P_TEXT) {
