@@ -41,6 +41,9 @@ typedef struct wni_index_kind {
      * queries; the segment is const, scratch is the caller's ctx. */
     wn_status (*search)(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
                         const wni_ask *ask, wni_found *found);
+    /* Rows of an exact scan that cost as much as one query so filtered does here: where fewer match, they are
+     * scanned instead. NULL = the kind is an exact scan itself. */
+    double (*cost)(const wn_index *index, const wni_segment *s, const wni_ask *ask);
     /* Smallest and largest sensible effort; both 0 = exact, nothing to choose. */
     void (*effort)(const wn_index *index, const wni_segment *s, int64_t k, int64_t *low,
                    int64_t *high);
@@ -88,6 +91,7 @@ struct wn_index {
     wn_metric metric;
     wn_dtype dtype; /* of the rows as they were given */
     int64_t d, next_id;
+    int has_table;
     wni_segment *segment; /* (n_segments) */
     int32_t n_segments;
     /* Calibration: recall of the 10 nearest by effort, measured on rows of the index. */
@@ -97,13 +101,17 @@ struct wn_index {
     struct wni_index_files *files;
 };
 
-/* An array of the segment, mapped or in memory, checked against its checksum: belongs to the index. Type and
- * number of dimensions are checked (WN_E_DATA names the file); shape (dims). */
+/* For `open` of a kind. An array of the segment, mapped or in memory, on a 64-byte line, checked against its
+ * checksum: belongs to the index. Type and number of dimensions are checked (WN_E_DATA names the file);
+ * shape (dims). */
 wn_status wni_segment_array(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
                             const char *name, const char *descr, int dims, int64_t *shape,
                             const void **data);
 /* 1 when the segment has it. */
 int wni_segment_has(const wn_index *index, const wni_segment *s, const char *name);
+/* WN_E_DATA: what an array says cannot be ("node 7 has 40 neighbours"), in one line that names its file. */
+wn_status wni_segment_damaged(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
+                              const char *name, const char *what);
 /* For arrays larger than memory: where the data of an array lie in which file, unread and unchecked. NULL path =
  * in memory, at *data. The caller checks what it reads. */
 wn_status wni_segment_file(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
@@ -132,6 +140,14 @@ struct wni_found {
     int exact;                 /* the kind sets 1 when every key is canonical: no re-ranking */
     int64_t visited, compared; /* the kind adds to them once, after its loop */
 };
+
+/* The kind of a method of the family that makes indexes; of small segments the exact scan. */
+extern const wni_index_kind wni_index_flat_kind;
+
+static inline int64_t wni_segment_id(const wni_segment *s, int64_t position)
+{
+    return s->ids ? s->ids[position] : s->first_id + position;
+}
 
 static inline int wni_bit(const uint64_t *bits, int64_t i)
 {

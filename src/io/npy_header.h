@@ -24,4 +24,9 @@ typedef struct wni_npy_header {
 wn_status wni_npy_header_parse(wn_ctx *ctx, const char *path, const void *head, size_t bytes,
                                wni_npy_header *out);
 
+/* The header that winnow writes, into buf; its bytes, a multiple of 64, or 0 when it does not fit. */
+#define WNI_NPY_HEADER_MAX 512
+size_t wni_npy_header_text(char buf[WNI_NPY_HEADER_MAX], const char *descr, const int64_t *shape,
+                           int dims);
+
 #endif

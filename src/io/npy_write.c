@@ -7,9 +7,10 @@
 #include <string.h>
 
 #include "io/memfolder.h"
+#include "io/npy_header.h"
 #include "io/outdir.h"
 
-#define HEADER_MAX 512
+#define HEADER_MAX WNI_NPY_HEADER_MAX
 
 struct wni_npy_writer {
     wn_ctx *ctx;
@@ -24,8 +25,8 @@ struct wni_npy_writer {
     int64_t d;
 };
 
-/* Header bytes into buf; returns their number, a multiple of 64, or 0 when it does not fit. */
-static size_t header(char buf[HEADER_MAX], const char *descr, const int64_t *shape, int dims)
+size_t wni_npy_header_text(char buf[WNI_NPY_HEADER_MAX], const char *descr, const int64_t *shape,
+                           int dims)
 {
     const char *quote = descr[0] == '[' ? "" : "'"; /* a structured type is a list, not a string */
     char dict[HEADER_MAX];
@@ -59,7 +60,7 @@ static wn_status begin(wni_out *out, wn_ctx *ctx, const char *name, const char *
                        const int64_t *shape, int dims, wni_npy_writer *w)
 {
     char buf[HEADER_MAX];
-    size_t bytes = header(buf, descr, shape, dims);
+    size_t bytes = wni_npy_header_text(buf, descr, shape, dims);
     wn_status st = wni_out_path(out, name, &w->path);
 
     w->ctx = ctx;

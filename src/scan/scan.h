@@ -90,6 +90,13 @@ wn_status wni_scan_nearest(wn_ctx *ctx, const wni_queries *queries, const wni_qu
 wn_status wni_scan_topk(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base, int64_t k,
                         int l2, int skip_self, int64_t *at, float *score);
 
+/* The k nearest base rows of each query by canonical squared distance, whatever the metric of the pools (rows of
+ * unit length under cosine): at (n, k) base row numbers, nearest first, at a tie the smaller, -1 past the end;
+ * key (n, k) the squared distances, +Inf past the end. Exact: what the scores leave in doubt is compared by
+ * distance. WN_E_DATA when a distance is not finite. */
+wn_status wni_scan_exact(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base, int64_t k,
+                         int64_t *at, float *key);
+
 /* threshold: every pair with score >= floor, ordered by query then base row. */
 typedef struct wni_pair {
     int64_t query, base; /* scan positions */

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The flat index: every row is compared. With the code f32 that is the exact scan; with others the codes are
+ * scanned and the best candidates compared exactly by index_search.c. Small segments of every kind are flat.
+ */
+#include <math.h>
+
+#include "base/param.h"
+#include "ds/topk.h"
+#include "index/code.h"
+#include "index/index_search.h"
+#include "scan/scan.h"
+
+WN_PARAM_TABLE(wn_index_flat_params, WN_INDEX_FLAT_PARAMS);
+
+#define TILE \
+    2048 /* codes whose keys are made at a time: they stay in cache for the queries of a range */
+#define QUERIES 8 /* of a range */
+
+static wni_code_params code_params(const void *params)
+{
+    const wn_index_flat_params *p = params; /* the first fields of every kind */
+
+    return (wni_code_params){(wn_code)p->code, p->code_bytes, p->seed};
+}
+
+static bool has_codes(const void *params, int64_t n)
+{
+    return code_params(params).code != WN_CODE_F32 && n >= WNI_SEGMENT_STRUCTURE_ROWS;
+}
+
+static wn_status flat_estimate(wn_ctx *ctx, const wn_pool *rows, const void *params,
+                               wn_estimate *out)
+{
+    wni_code_params p = code_params(params);
+
+    (void)ctx;
+    *out = (wn_estimate){0};
+    if (has_codes(params, wn_pool_rows(rows))) wni_code_estimate(rows, &p, out);
+    return WN_OK;
+}
+
+static wn_status flat_build(wn_ctx *ctx, const wni_index_build *b)
+{
+    wni_code_params p = code_params(b->params);
+
+    if (!has_codes(b->params, wn_pool_rows(b->rows))) return WN_OK;
+    return wni_code_build(ctx, b, &p, NULL, wn_pool_rows(b->rows));
+}
+
+static wn_status flat_open(wn_ctx *ctx, const wn_index *index, wni_segment *s)
+{
+    wni_code_params p = code_params(index->params);
+    wni_code *code;
+    wn_status st;
+
+    if (!has_codes(index->params, s->n)) return WN_OK;
+    st = wni_code_open(ctx, index, s, &p, &code);
+    s->state = code;
+    return st;
+}
+
+static void flat_close(wn_ctx *ctx, wni_segment *s)
+{
+    wni_code_free(ctx, s->state);
+}
+
+/* ---- searching ------------------------------------------------------------------------------------------- */
+
+typedef struct flat {
+    const wni_segment *s;
+    const wni_code *code;
+    const wni_ask *ask;
+    wni_found *found;
+    int64_t ld, scratch_bytes;
+} flat;
+
+static wn_status codes_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
+{
+    const flat *f = arg;
+    const wni_ask *ask = f->ask;
+    int64_t size[QUERIES] = {0};
+    float *x = NULL, *keys = NULL;
+    char *scratch = NULL;
+    wn_status st;
+
+    (void)worker;
+    WNI_NEW(ctx, x, f->ld);
+    WNI_NEW(ctx, keys, TILE);
+    WNI_NEW(ctx, scratch, (end - begin) * f->scratch_bytes);
+    for (int64_t q = begin; q < end; q++) {
+        WNI_TRY(wn_pool_read(ctx, ask->queries, q, 1, x, f->ld));
+        wni_code_prepare(f->code, x, scratch + (q - begin) * f->scratch_bytes);
+    }
+    for (int64_t b = 0; b < f->s->n; b += TILE) {
+        const int64_t m = wni_min(TILE, f->s->n - b);
+
+        WNI_TRY(wni_poll(ctx));
+        for (int64_t q = begin; q < end; q++) {
+            float *key = f->found->key + q * ask->want;
+            int64_t *at = f->found->at + q * ask->want;
+
+            wni_code_keys_run(f->code, scratch + (q - begin) * f->scratch_bytes, b, m, keys);
+            for (int64_t i = 0; i < m; i++)
+                if ((size[q - begin] < ask->want || -keys[i] >= key[0]) &&
+                    (!ask->allowed || wni_bit(ask->allowed, b + i)))
+                    wni_topk_push(key, at, ask->want, &size[q - begin], -keys[i], b + i);
+        }
+    }
+    for (int64_t q = begin; q < end; q++)
+        for (int64_t i = 0; i < ask->want; i++) {
+            if (i < size[q - begin])
+                f->found->key[q * ask->want + i] *= -1;
+            else
+                f->found->at[q * ask->want + i] = -1;
+        }
+done:
+    wni_free(ctx, x);
+    wni_free(ctx, keys);
+    wni_free(ctx, scratch);
+    return st;
+}
+
+wn_status wni_index_scan_rows(wn_ctx *ctx, const wni_segment *s, const wni_ask *ask,
+                              wni_found *found)
+{
+    wni_queries queries = {ask->queries, NULL, 0, ask->n}, base = {s->rows, NULL, 0, s->n};
+    int64_t *rows = NULL, n = 0;
+    wn_status st = WN_OK;
+
+    if (ask->allowed) {
+        WNI_NEW(ctx, rows, ask->n_allowed);
+        for (int64_t i = 0; i < s->n; i++)
+            if (wni_bit(ask->allowed, i)) rows[n++] = i;
+        base.rows = rows;
+        base.n = n;
+    }
+    WNI_TRY(wni_scan_exact(ctx, &queries, &base, ask->want, found->at, found->key));
+    for (int64_t i = 0; rows && i < ask->n * ask->want; i++)
+        if (found->at[i] >= 0) found->at[i] = rows[found->at[i]];
+    found->exact = 1;
+    found->compared += ask->n * base.n;
+done:
+    wni_free(ctx, rows);
+    return st;
+}
+
+static wn_status flat_search(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
+                             const wni_ask *ask, wni_found *found)
+{
+    flat f = {s, s->state, ask, found, wni_ld(index->d), 0};
+
+    if (!f.code) return wni_index_scan_rows(ctx, s, ask, found);
+    f.scratch_bytes = wni_round_up(wni_code_scratch_bytes(f.code), WNI_ALIGN);
+    found->compared += ask->n * s->n;
+    return wni_parallel(ctx, ask->n, QUERIES, codes_range, &f);
+}
+
+static void flat_effort(const wn_index *index, const wni_segment *s, int64_t k, int64_t *low,
+                        int64_t *high)
+{
+    (void)index;
+    (void)s;
+    (void)k;
+    *low = *high = 0;
+}
+
+const wni_index_kind wni_index_flat_kind = {0,          flat_estimate, flat_build, flat_open,
+                                            flat_close, flat_search,   NULL,       flat_effort};
+
+const wn_method wni_method_index_flat = {
+    .family = "index",
+    .name = "flat",
+    .summary = "every row is compared: exact, or by codes with the best compared exactly",
+    .papers = "",
+    .cost = "nothing to build but codes; n d a query; bytes of the rows and codes",
+    .flags = WN_METHOD_OUT_OF_CORE | WN_METHOD_SEEDED,
+    .params = wni_param_rows,
+    .n_params = WN_PARAM_COUNT,
+    .params_bytes = sizeof(wn_index_flat_params),
+    .ops = &wni_index_flat_kind,
+    .inputs = "pool table?",
+};

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which rows a search may find, and the exact scan that every kind falls back to.
+ */
+#ifndef WNI_INDEX_SEARCH_H
+#define WNI_INDEX_SEARCH_H
+
+#include "index/index_impl.h"
+
+/* The rows of one segment that are there and match. */
+typedef struct wni_allowed {
+    uint64_t *bits; /* (segment n); NULL = all */
+    int64_t n;
+} wni_allowed;
+
+/* For each segment, (n_segments): what is not deleted and matches where, window and tenant. */
+wn_status wni_index_allow(wn_ctx *ctx, const wn_index *index, const wn_index_query *query,
+                          wni_allowed **out);
+void wni_index_allowed_free(wn_ctx *ctx, const wn_index *index, wni_allowed *allowed); /* NULL ok */
+
+/* The exact nearest of the allowed rows. */
+wn_status wni_index_scan_rows(wn_ctx *ctx, const wni_segment *s, const wni_ask *ask,
+                              wni_found *found);
+
+/* The least effort that gave this recall when the index was made; the largest that was tried when none did; 0
+ * = the index is exact. */
+int64_t wni_index_effort(const wn_index *index, double recall);
+
+#endif
