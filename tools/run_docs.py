@@ -3,7 +3,7 @@
 
 The ```sh blocks of README.md and docs/**/*.md are run in order, each file in a scratch folder of its own
 that holds small sample files (pool.npy = vectors.npy, emb_0.npy, emb_1.npy, target.npy,
-losses.npy, quality.csv, corpus.jsonl), with the binary on PATH.
+losses.npy, rows.npy, quality.csv, corpus.jsonl), with the binary on PATH.
 ```sh norun   is shown, not run (installing, cloning, what takes long)
 ```sh fails   must end in a failure
 ```c NAME.c   is written to NAME.c, for a later block to compile: cc NAME.c -lwinnow
@@ -34,6 +34,13 @@ def write_npy(path, rows, dim):
         f.write(flat.tobytes())
 
 
+def write_ints(path, values):
+    text = f"{{'descr': '<i8', 'fortran_order': False, 'shape': ({len(values)},), }}"
+    with open(path, "wb") as f:
+        f.write(b"\x93NUMPY\x01\x00" + (118).to_bytes(2, "little") + text.ljust(117).encode() + b"\n")
+        f.write(b"".join(v.to_bytes(8, "little", signed=True) for v in values))
+
+
 def sample_files(folder):
     """2,000 x 32 around 40 centres of very unequal weight, with duplicates; 500 glosses."""
     rng = random.Random(4)
@@ -54,6 +61,7 @@ def sample_files(folder):
               [[c + 0.35 * rng.gauss(0, 1) for c in centers[30 + i % 3]] for i in range(60)], 32)
     with open(os.path.join(folder, "quality.csv"), "w", encoding="utf-8") as f:
         f.write("quality\n" + "".join(f"{rng.randrange(1, 1000) / 1000}\n" for _ in rows))
+    write_ints(os.path.join(folder, "rows.npy"), list(range(0, 2000, 9)))
     write_npy(os.path.join(folder, "losses.npy"),
               [[hard * 0.5 ** (hard * t) + 0.05 * rng.random() for t in range(8)]
                for hard in (rng.choice((0.2, 0.5, 1.0)) for _ in rows)], 8)

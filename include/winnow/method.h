@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define WN_LIST_MAX 8  /* entries of a list parameter */
+#define WN_LIST_MAX 8    /* entries of a list parameter */
 #define WN_TEXT_MAX 1024 /* bytes of a text parameter, its zero included */
 
 typedef struct wn_list {
@@ -94,7 +94,8 @@ typedef struct wn_param {
 #define WN_METHOD_EXACT       2u /* returns the exact answer of its definition, no approximation */
 #define WN_METHOD_OUT_OF_CORE 4u /* streams the pool; memory does not grow with n x d */
 #define WN_METHOD_OWN_METRIC  8u /* compares rows in one way whatever the pool's metric */
-#define WN_METHOD_UPDATES     16u /* without an output it takes the place of its first @ input, in one step */
+#define WN_METHOD_UPDATES \
+    16u /* without an output it takes the place of its first @ input, in one step */
 
 typedef struct wn_method {
     const char *family, *name;

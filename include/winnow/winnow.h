@@ -21,6 +21,7 @@
 #include "winnow/learn.h"
 #include "winnow/measure.h"
 #include "winnow/score.h"
+#include "winnow/search.h"
 #include "winnow/select.h"
 #include "winnow/vectorize.h"
 #include "winnow/job.h"

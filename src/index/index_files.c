@@ -141,6 +141,11 @@ static int64_t item_bytes(const char *descr)
     return strlen(descr) >= 3 ? atoi(descr + 2) : 0;
 }
 
+size_t wni_array_item(const wni_array *a)
+{
+    return (size_t)item_bytes(a->descr);
+}
+
 static wn_status damaged(wn_ctx *ctx, const char *path, const char *what)
 {
     return wni_fail(ctx, WN_E_DATA,

@@ -19,7 +19,7 @@
 
 /* Smaller segments are searched by the exact scan whatever the kind of the index: a structure over so few
  * rows costs more than it saves. */
-#define WNI_SEGMENT_STRUCTURE_ROWS 1024
+#define WNI_SEGMENT_STRUCTURE_ROWS 128
 
 /* ---- what a kind offers: wn_method.ops of the methods flat, ivf, hnsw, disk, ... --------------------------- */
 

@@ -102,6 +102,7 @@ column("groups", "<i8", [i % 5 for i in range(N)])
 column("selection", "<i8", list(range(0, N, 7)))
 column("heldout", "<i8", list(range(3, N, 14)))
 column("trusted", "<i8", list(range(0, N, 40)))
+column("rows", "<i8", list(range(0, N, 9)))
 column("updates", "<i8", list(range(0, 400)) + [-1 - r for r in range(0, 100)])
 os.mkdir(out + "/folder")
 for name, rows in (("all.csv", 9), ("some.csv", 4)):
@@ -115,13 +116,20 @@ END
 PATH=$(dirname "$WINNOW"):$PATH
 (cd examples && "$WINNOW" cluster kmeans embeddings.npy --k 8 --max-iter 3 -o tree -q &&
     "$WINNOW" graph knn embeddings.npy -o graph -q &&
+    "$WINNOW" index flat embeddings.npy -o made.wni -q &&
     "$WINNOW" learn logistic embeddings.npy --labels labels.npy -o model -q)
 while read -r family method; do
     "$WINNOW" "$family" "$method" --help > page
     sed -n '/^$/,/^usage/p' page | grep '^  winnow ' > lines
     if [ "$(wc -l < lines)" -ne 2 ]; then fail "$family $method: two examples"; fi
     while read -r line; do
-        if (cd examples && rm -rf out out.npy out.npy.* && sh -c "$line -q") > .out 2> .err; then
+        case $line in
+        "winnow index add "* | "winnow index delete "* | "winnow index compact "* | "winnow search "*)
+            made=made.wni ;;
+        *) made= ;;
+        esac
+        if (cd examples && rm -rf out out.npy out.npy.* index.wni &&
+            { [ -z "$made" ] || cp -r $made index.wni; } && sh -c "$line -q") > .out 2> .err; then
             ok "example: $line"
         else
             fail "example: $line" "$(head -c 300 .err)"

@@ -147,7 +147,7 @@ static const char *file_of_kind(const char *kind)
         {"model", "model"},       {"pool", "target.npy"}, {"tree", "tree"},
         {"graph", "graph"},       {"rows", "rows.npy"},   {"labels", "labels.npy"},
         {"scores", "scores.npy"}, {"ints", "quota.npy"},  {"matrix", "losses.npy"},
-        {"text", "corpus.jsonl"},
+        {"text", "corpus.jsonl"}, {"index", "index"},
     };
 
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
@@ -189,6 +189,7 @@ int fx_setup(void **state)
     make_folder("cluster", "hkmeans", "tree");
     make_folder("graph", "knn", "graph");
     make_folder("learn", "logistic", "model");
+    make_folder("index", "flat", "index");
     return 0;
 }
 

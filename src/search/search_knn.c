@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * `winnow search`: an index and queries in, hits out.
+ */
+#include "base/param.h"
+#include "pool/run.h"
+#include "winnow/search.h"
+
+WN_PARAM_TABLE(wn_search_knn_params, WN_SEARCH_KNN_PARAMS);
+
+static const char *given(const char *text)
+{
+    return *text ? text : NULL;
+}
+
+static wn_status save(wni_run *run, const wn_hits *h)
+{
+    const int64_t shape[2] = {h->n, h->k};
+    wn_status st;
+
+    WNI_TRY(wni_out_npy(run->out, "indices.npy", "<i8", sizeof *h->indices, shape, 2, h->indices));
+    WNI_TRY(wni_out_npy(run->out, "distances.npy", "<f4", sizeof *h->distances, shape, 2,
+                        h->distances));
+    WNI_TRY(wni_out_npy(run->out, "counts.npy", "<i8", sizeof *h->counts, shape, 1, h->counts));
+done:
+    return st;
+}
+
+/* The plain record says what came back; --explain how. */
+static wn_status record(wni_run *run, const wn_index *index, const wn_hits *h)
+{
+    const wn_search_knn_params *p = run->params;
+    const wn_search_report *r = &h->report;
+    wn_index_about about = {.struct_size = sizeof about};
+    const double n = (double)wni_max(h->n, 1);
+    wn_status st;
+
+    wn_index_describe(index, &about);
+    WNI_TRY(wni_record_int(run, "queries", h->n));
+    WNI_TRY(wni_record_int(run, "rows_indexed", r->rows));
+    if (r->matching < r->rows) WNI_TRY(wni_record_int(run, "rows_matching", r->matching));
+    if (r->short_hits) WNI_TRY(wni_record_int(run, "queries_with_fewer_than_k", r->short_hits));
+    if (r->matching == 0)
+        WNI_TRY(wni_record_warn(run, "no row matches the filter: every query has 0 hits"));
+    if (!p->explain) goto done;
+    WNI_TRY(wni_record_text(run, "explain.index", about.kind));
+    WNI_TRY(wni_record_text(run, "explain.code", about.code));
+    WNI_TRY(wni_record_real(run, "explain.selectivity",
+                            (double)r->matching / (double)wni_max(r->rows, 1)));
+    WNI_TRY(wni_record_text(run, "explain.route", r->route));
+    if (r->effort) WNI_TRY(wni_record_int(run, "explain.effort", r->effort));
+    WNI_TRY(wni_record_real(run, "explain.visited_per_query", (double)r->visited / n));
+    WNI_TRY(wni_record_real(run, "explain.compared_per_query", (double)r->compared / n));
+    WNI_TRY(wni_record_real(run, "explain.verified_per_query", (double)r->verified / n));
+done:
+    return st;
+}
+
+static wn_status estimate(wni_run *run)
+{
+    const wn_search_knn_params *p = run->params;
+    const int64_t n = wn_pool_rows(run->pool);
+
+    run->estimate.peak_bytes = n * (p->k * 12 + 8) + ((int64_t)64 << 20);
+    run->estimate.bytes_read = (double)n * (double)wn_pool_dim(run->pool) *
+                               (double)wn_dtype_bytes(wn_pool_dtype(run->pool));
+    return WN_OK;
+}
+
+static wn_status knn_run(wni_run *run)
+{
+    const wn_search_knn_params *p = run->params;
+    wn_index_query query = {.struct_size = sizeof query,
+                            .queries = run->pool,
+                            .k = p->k,
+                            .effort = p->effort,
+                            .recall = p->recall,
+                            .where = given(p->where),
+                            .window = given(p->window),
+                            .tenant = given(p->tenant)};
+    wn_index *index = NULL;
+    wn_hits *hits = NULL;
+    wn_status st;
+
+    WNI_TRY(estimate(run));
+    WNI_TRY(wn_index_open(run->ctx, run->input(run, "index"), &index));
+    if (run->plan) goto done;
+    WNI_TRY(wn_index_search(run->ctx, index, &query, &hits));
+    WNI_TRY(save(run, hits));
+    WNI_TRY(record(run, index, hits));
+done:
+    wn_hits_free(hits);
+    wn_index_free(index);
+    return st;
+}
+
+const wn_method wni_method_search_knn = {
+    .family = "search",
+    .name = "knn",
+    .summary = "the nearest rows of an index for each query",
+    .papers = "",
+    .cost = "as the index; 12 k + 8 bytes a query",
+    .flags = WN_METHOD_OUT_OF_CORE | WN_METHOD_OWN_METRIC,
+    .params = wni_param_rows,
+    .n_params = WN_PARAM_COUNT,
+    .params_bytes = sizeof(wn_search_knn_params),
+    .inputs = "@index pool",
+};
+
+static const wn_family_input inputs[] = {
+    {"pool", "pool", 1, "the queries: .npy and other vector files, see `winnow info`"},
+    {"index", "index", 1, "folder that `winnow index` made"}};
+
+const wn_family wni_family_search = {
+    .name = "search",
+    .summary = "find the nearest rows of an index",
+    .default_method = "knn",
+    .inputs = inputs,
+    .n_inputs = (int32_t)(sizeof inputs / sizeof inputs[0]),
+    .run = (const void *)knn_run,
+};
