@@ -97,7 +97,7 @@ typedef enum wn_code { WN_CODE_F32 = 0, WN_CODE_F16, WN_CODE_I8, WN_CODE_PQ, WN_
 
 /* What every kind of index has. */
 #define WN_INDEX_CODE_PARAMS(P)                                                                \
-    P(choice, code, WN_CODE_F32, "f32|f16|i8|pq|rq", 0,                                        \
+    P(choice, code, WN_CODE_F32, "f32|f16|i8", 0,                                        \
       "how rows are kept for the search; the best candidates are compared exactly with every " \
       "code")                                                                                  \
     P(i32, code_bytes, 0, 0, 65536,                                                            \

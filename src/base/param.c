@@ -201,7 +201,8 @@ static bool parse_list(const char *text, wn_list *list)
 
 static wn_status not_a(wn_ctx *ctx, const wn_param *p, const char *value, const char *what)
 {
-    return wni_fail(ctx, WN_E_USAGE, "%s: found '%s', expected %s", p->name, value, what);
+    return wni_fail(ctx, WN_E_USAGE, "%s: found '%.60s%s', expected %s", p->name, value,
+                    strlen(value) > 60 ? "..." : "", what);
 }
 
 static wn_status check_number(wn_ctx *ctx, const wn_param *p, double x)

@@ -6,7 +6,7 @@
 
 #include "index/index_build.h"
 
-#define BLOCK_BYTES ((int64_t)4 << 20) /* of rows that are copied at a time */
+#define BLOCK_BYTES_MAX ((int64_t)4 << 20) /* of rows that are copied at a time */
 
 /* ---- rows, ids, table ---------------------------------------------------------------------------------- */
 
@@ -33,7 +33,8 @@ static wn_status write_rows(wn_ctx *ctx, const wni_index_build *b, const wni_sou
     const wn_dtype dtype = wn_pool_dtype(sources[0].rows);
     const int64_t d = wn_pool_dim(sources[0].rows);
     const int64_t row_bytes = d * (int64_t)wn_dtype_bytes(dtype);
-    const int64_t room = wni_max(BLOCK_BYTES / row_bytes, 1);
+    const int64_t block = wni_min(wni_budget_left(ctx) / 8, BLOCK_BYTES_MAX);
+    const int64_t room = wni_max(wni_min(block / row_bytes, rows), 1);
     wni_npy_writer *w = NULL;
     void *buffer = NULL;
     wn_status st;

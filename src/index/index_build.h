@@ -15,7 +15,8 @@ typedef struct wni_source {
     const char *table; /* path of its table.sqlite, row by row; NULL = none */
 } wni_source;
 
-/* Writes segment `number` out of sources (n), all of one element type, with a table only where n is 1: rows, ids, the table, what the kind makes
+/* Writes segment `number` out of sources (n), all of one element type, with a table only where n is 1:
+ * rows, ids, the table, what the kind makes
  * of them, checksums. *about is its object for index.json (json_decref). */
 wn_status wni_segment_write(wn_ctx *ctx, wni_out *out, const wni_index_head *head, int32_t number,
                             const wni_source *sources, int32_t n, wni_run *run, json_t **about);

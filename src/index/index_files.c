@@ -138,7 +138,7 @@ done:
 
 static int64_t item_bytes(const char *descr)
 {
-    return strlen(descr) >= 3 ? atoi(descr + 2) : 0;
+    return strlen(descr) >= 3 ? strtol(descr + 2, NULL, 10) : 0;
 }
 
 size_t wni_array_item(const wni_array *a)

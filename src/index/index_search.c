@@ -11,8 +11,8 @@
 #include "kernels/kernels.h"
 #include "pool/pool_use.h"
 
-#define BLOCK_BYTES ((int64_t)64 << 20) /* of candidates in memory at a time */
-#define GATHER      16                  /* candidates read at a time */
+#define BLOCK_BYTES_MAX ((int64_t)64 << 20) /* of candidates in memory at a time */
+#define GATHER          16                  /* candidates read at a time */
 
 typedef struct search {
     const wn_index *index;
@@ -258,37 +258,6 @@ static void describe_route(const search *s, wn_search_report *report)
                  report->matching ? "exact scan" : "none: nothing matches");
 }
 
-static wn_status hits_new(wn_ctx *ctx, int64_t n, int64_t k, wn_metric metric, wn_hits **out)
-{
-    wn_hits *h = NULL;
-    wn_status st = WN_OK;
-
-    *out = NULL;
-    WNI_NEW0(ctx, h, 1);
-    h->ctx = ctx;
-    h->n = n;
-    h->k = k;
-    h->metric = metric;
-    WNI_TRY(wni_budget_need(ctx, n * (k * 12 + 8), "hits"));
-    WNI_NEW(ctx, h->indices, n * k);
-    WNI_NEW(ctx, h->distances, n * k);
-    WNI_NEW0(ctx, h->counts, n);
-    *out = h;
-    h = NULL;
-done:
-    wn_hits_free(h);
-    return st;
-}
-
-void wn_hits_free(wn_hits *hits)
-{
-    if (!hits) return;
-    wni_free(hits->ctx, hits->indices);
-    wni_free(hits->ctx, hits->distances);
-    wni_free(hits->ctx, hits->counts);
-    wni_free(hits->ctx, hits);
-}
-
 static wn_status prepare(wn_ctx *ctx, search *s, int64_t room)
 {
     const int64_t threads = wn_ctx_threads(ctx);
@@ -328,11 +297,12 @@ static void add_report(const search *s, int64_t threads)
 static wn_status run(wn_ctx *ctx, search *s)
 {
     const int64_t n = wn_pool_rows(s->queries);
-    const int64_t room = wni_max(1, wni_min(BLOCK_BYTES / (s->want * 12 + s->k * 12 + 8), n));
+    const int64_t block = wni_min(wni_budget_left(ctx) / 4, BLOCK_BYTES_MAX);
+    const int64_t room = wni_max(1, wni_min(block / (s->want * 12 + s->k * 12 + 8), n));
     int64_t *numbers = NULL;
     wn_status st;
 
-    WNI_TRY(hits_new(ctx, n, s->k, s->index->metric, &s->hits));
+    WNI_TRY(wni_hits_new(ctx, n, s->k, s->index->metric, &s->hits));
     WNI_TRY(prepare(ctx, s, room));
     WNI_NEW(ctx, numbers, n);
     for (int64_t i = 0; i < n; i++)

@@ -26,4 +26,7 @@ wn_status wni_index_scan_rows(wn_ctx *ctx, const wni_segment *s, const wni_ask *
  * = the index is exact. */
 int64_t wni_index_effort(const wn_index *index, double recall);
 
+/* Hits with room for n queries, counts zero. */
+wn_status wni_hits_new(wn_ctx *ctx, int64_t n, int64_t k, wn_metric metric, wn_hits **out);
+
 #endif

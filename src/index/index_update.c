@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What changing an index has in common. Add, delete and compact write a whole new folder, in which the segments that stay are
+ * What changing an index has in common. Add, delete and compact write a whole new folder, in which
+ * the segments that stay are
  * links to the old files, and put it in the place of the old one in one step. Adding writes one segment more;
  * small ones are joined so that their number grows with the logarithm of the rows. Deleting marks bits;
  * compacting gives their space back.

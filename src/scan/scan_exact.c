@@ -10,10 +10,10 @@
 #include "ds/topk.h"
 #include "scan/scan_impl.h"
 
-#define SPARE       8                   /* rows proposed beyond k */
-#define GATHER      16                  /* proposals read at a time */
-#define BLOCK_BYTES ((int64_t)32 << 20) /* of proposals in memory at a time */
-#define DOUBT_TILE  256                 /* base rows read at a time for queries in doubt */
+#define SPARE           8                   /* rows proposed beyond k */
+#define GATHER          16                  /* proposals read at a time */
+#define BLOCK_BYTES_MAX ((int64_t)32 << 20) /* of proposals in memory at a time */
+#define DOUBT_TILE      256                 /* base rows read at a time for queries in doubt */
 
 typedef struct exact {
     const wni_kernels *kernels;
@@ -148,7 +148,8 @@ wn_status wni_scan_exact(wn_ctx *ctx, const wni_queries *queries, const wni_quer
     for (int64_t i = 0; i < queries->n * k; i++)
         at[i] = -1, key[i] = INFINITY;
     if (base->n == 0 || queries->n == 0) return WN_OK;
-    room = wni_min(wni_max(BLOCK_BYTES / (e.wide * 12), 64), queries->n);
+    room = wni_min(wni_max(wni_min(wni_budget_left(ctx) / 4, BLOCK_BYTES_MAX) / (e.wide * 12), 64),
+                   queries->n);
     e.slot = (DOUBT_TILE + 1) * e.ld;
     WNI_NEW(ctx, e.slots, threads * e.slot);
     WNI_NEW(ctx, e.at, room * e.wide);

@@ -105,6 +105,7 @@ const wn_method wni_method_search_knn = {
     .n_params = WN_PARAM_COUNT,
     .params_bytes = sizeof(wn_search_knn_params),
     .inputs = "@index pool",
+    .run = (const void *)knn_run,
 };
 
 static const wn_family_input inputs[] = {

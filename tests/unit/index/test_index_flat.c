@@ -133,7 +133,8 @@ static void test_flat_is_exact(void **state)
 
     (void)state;
     count_ids(ids, N);
-    memcpy(v + 9 * D, v + 8 * D, D * sizeof *v); /* two rows at one distance: the smaller id first */
+    memcpy(v + 9 * D, v + 8 * D,
+           D * sizeof *v); /* two rows at one distance: the smaller id first */
     memcpy(q, v + 8 * D, D * sizeof *v);
     ts_write_npy(ts_path("a.npy"), v, N, D);
     for (int m = 0; m < 2; m++) {
@@ -186,7 +187,7 @@ static void test_life(void **state)
         write_ints(ctx, "gone.npy", gone, 40);
         ts_ok(ctx, run(ctx, "index", "delete", NULL, drop, 2, NULL));
         fails(ctx, run(ctx, "index", "delete", NULL, drop, 2, NULL), WN_E_DATA,
-                 "is not in the index (40 such ids)");
+              "is not in the index (40 such ids)");
         hits = search(ctx, "life", q, Q, K);
         twin(ctx, hits, q, v, ids, n, WN_L2);
         wn_hits_free(hits);
@@ -229,7 +230,7 @@ static void test_ids_of_the_user(void **state)
     ts_write_npy(ts_path("three.npy"), v + 20 * D, 3, D);
     write_ints(ctx, "three-ids.npy", ids, 3);
     fails(ctx, run(ctx, "index", "add", NULL, add, 3, NULL), WN_E_DATA,
-             "id 7 is in the index already");
+          "id 7 is in the index already");
     write_ints(ctx, "drop.npy", (int64_t[]){7, 9}, 2);
     ts_ok(ctx, run(ctx, "index", "delete", NULL, drop, 2, NULL));
     ts_ok(ctx, run(ctx, "index", "add", NULL, add, 3, NULL));
