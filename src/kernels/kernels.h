@@ -45,7 +45,8 @@ enum {
  *
  * A row none of whose columns has upper >= need[row] is passed over. Of any other row need is raised first:
  * keep 1: to the largest lower; keep 2: best[row] and need[row] become the largest and second largest of
- * themselves and the lowers; keep 0: not at all. Then its columns with upper >= need[row] are hits.
+ * themselves and the lowers; keep 0: not at all. Lowers of the row's `known` columns do not count. Then its
+ * columns with upper >= need[row] are hits.
  * With `other`, where columns are of use to themselves too, a column's need is min(need[row], other[c] +
  * own[row]) in all of this; keep is 0 then. */
 enum { WNI_GROUP8 = 64, WNI_PANEL8 = 16 };
@@ -58,9 +59,10 @@ typedef struct wni_group8 {
     const float *other; /* (64) no NaN, not -inf, a sum with own no less than -FLT_MAX; or NULL */
 } wni_group8;
 typedef struct wni_rows8 {
-    const float *scale; /* (m) finite */
-    float *need, *best; /* (m) no NaN; best >= need, used by keep 2 only */
-    int32_t first;      /* number of row 0 in the hits */
+    const float *scale;   /* (m) finite */
+    float *need, *best;   /* (m) no NaN; best >= need, used by keep 2 only */
+    const int32_t *known; /* (m, 2) numbers of columns, -1 = none; or NULL */
+    int32_t first;        /* number of row 0 in the hits */
     int keep;
     const float *own; /* (m) finite; used with `other` only */
 } wni_rows8;

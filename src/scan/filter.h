@@ -77,17 +77,19 @@ void wni_filter_free(wn_ctx *ctx, wni_filter *f); /* NULL ok */
 
 /* One worker's query rows, what they need, and the hits. */
 typedef struct wni_filter_tile {
-    int64_t rows, room;   /* at most: rows, and hits beside the 64 rows of one group */
-    int64_t m;            /* rows loaded */
-    float *x;             /* (rows, ld) */
-    uint8_t *codes;       /* (rows, ld) */
-    float *scale;         /* (rows) */
-    float *need, *best;   /* (rows) in the unit of upper and lower */
-    float *own;           /* (rows) for wni_filter_group_both */
-    double *shift;        /* (rows) y.mean: score = unit + shift */
-    double *doubt;        /* (rows) error of shift */
-    unsigned char *plain; /* (rows) no bound: f32 */
-    int32_t *count;       /* (rows) zeroed by load; the epilogue's own */
+    int64_t rows, room;           /* at most: rows, and hits beside the 64 rows of one group */
+    int64_t m;                    /* rows loaded */
+    float *x;                     /* (rows, ld) */
+    uint8_t *codes;               /* (rows, ld) */
+    float *scale;                 /* (rows) */
+    float *need, *best;           /* (rows) in the unit of upper and lower */
+    float *own;                   /* (rows) for wni_filter_group_both */
+    double *shift;                /* (rows) y.mean: score = unit + shift */
+    double *doubt;                /* (rows) error of shift */
+    unsigned char *plain;         /* (rows) no bound: f32 */
+    int32_t *count, *lead, *next; /* (rows) the epilogue's own; load zeroes count */
+    float *hinted;                /* (rows) likewise */
+    int32_t *known; /* (rows, 2) base rows whose lowers do not raise need; load makes them -1 */
     int64_t n_plain;
     double a, b, c; /* A, B, C */
     wni_hits8 hit;  /* (room + 64 rows) */

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "scan/filter_impl.h"
 #include "scan/scan_impl.h"
 
 #define QUERIES_MIN   64
@@ -22,8 +23,8 @@
 typedef struct filtered {
     const wni_queries *queries;
     const wni_filter *f;
-    const int32_t *hint;
-    int32_t *at;
+    const int32_t *hint, *hint_second;
+    int32_t *at, *second_at; /* second_at NULL = not wanted */
     float *score, *second;
     int64_t rows, room;
     wni_filter_tile *tile; /* (threads) */
@@ -41,20 +42,24 @@ static void start(const filtered *s, int64_t q)
     s->at[q] = -1;
     s->score[q] = -INFINITY;
     if (s->second) s->second[q] = -INFINITY;
+    if (s->second_at) s->second_at[q] = -1;
 }
 
-/* One more canonical score; base rows come in ascending order. */
+/* One more canonical score, in any order of the base rows. */
 static void take(const filtered *s, int64_t q, int32_t c, float score)
 {
-    if (s->at[q] < 0) {
+    int32_t loser_at = c;
+    float loser = score;
+
+    if (s->at[q] < 0 || score > s->score[q] || (score == s->score[q] && c < s->at[q])) {
+        loser_at = s->at[q];
+        loser = loser_at < 0 ? -INFINITY : s->score[q];
         s->at[q] = c;
         s->score[q] = score;
-    } else if (score > s->score[q]) {
-        if (s->second) s->second[q] = s->score[q] + 0.0f; /* +0, as everywhere */
-        s->at[q] = c;
-        s->score[q] = score;
-    } else if (s->second && score > s->second[q])
-        s->second[q] = score + 0.0f;
+    }
+    if (!s->second || !(loser > s->second[q])) return;
+    s->second[q] = loser + 0.0f; /* + 0: a zero has one sign */
+    if (s->second_at) s->second_at[q] = loser_at;
 }
 
 /* Rows r0 .. r0 + m of the tile through f32. */
@@ -86,7 +91,9 @@ static wn_status plain_rows(wn_ctx *ctx, const filtered *s, const wni_filter_til
             f->kernels->best(scores + i * WNI_SCAN_COLUMNS, f->bias ? f->bias + b : NULL, n, &value,
                              &at, &second);
             take(s, q, (int32_t)(b + at), value);
-            if (s->second && second > s->second[q]) s->second[q] = second;
+            if (!s->second || !(second > s->second[q])) continue;
+            s->second[q] = second;
+            if (s->second_at) s->second_at[q] = -1;
         }
     }
     atomic_fetch_add(&ctx->filter_plain, m);
@@ -103,15 +110,43 @@ static wn_status plain_tile(wn_ctx *ctx, const filtered *s, const wni_filter_til
     return st;
 }
 
-/* The canonical score of the hint is what the row needs from the start. Two base rows must be kept apart when
- * the second best is asked for: then nothing is known. */
+/* Asks for a base row that will be scored soon. */
+static void expect(const wni_filter *f, int32_t c)
+{
+    const float *row = wni_mat_row(f->base, c < 0 ? 0 : c);
+
+    for (int64_t i = 0; i < f->ld && i < 1024; i += 16)
+        __builtin_prefetch(row + i);
+}
+
+/* The canonical score of the hint is what the row needs from the start. With the second best, it is one of the
+ * two that count, the score of the other hint the second; the lowers of both base rows say nothing more. */
 static void use_hints(const filtered *s, wni_filter_tile *t, int64_t q0)
 {
-    for (int64_t r = 0; s->hint && !s->second && r < t->m; r++) {
-        const int32_t c = s->hint[q0 + r];
+    const int32_t *one = s->hint + q0;
+    const int32_t *two = s->second && s->hint_second ? s->hint_second + q0 : NULL;
 
-        if (c >= 0 && !t->plain[r])
-            t->need[r] = wni_filter_need(t, r, wni_filter_score(s->f, t, r, c));
+    for (int64_t r = 0; r < t->m; r++) {
+        float score;
+
+        if (r + 2 < t->m) expect(s->f, one[r + 2]);
+        if (two && r + 2 < t->m) expect(s->f, two[r + 2]);
+        if (one[r] < 0 || t->plain[r]) continue;
+        score = wni_filter_score(s->f, t, r, one[r]);
+        t->hinted[r] = score;
+        t->known[2 * r] = one[r];
+        t->need[r] = t->best[r] = wni_filter_need(t, r, score);
+        if (!s->second) continue;
+        t->need[r] = WNI_FILTER_LOWEST;
+        if (!two || two[r] < 0 || two[r] == one[r]) continue;
+        t->known[2 * r + 1] = two[r];
+        t->need[r] = wni_filter_need(t, r, wni_filter_score(s->f, t, r, two[r]));
+        if (t->need[r] > t->best[r]) {
+            float best = t->need[r];
+
+            t->need[r] = t->best[r];
+            t->best[r] = best;
+        }
     }
 }
 
@@ -140,21 +175,72 @@ done:
     return st;
 }
 
-static void verify(wn_ctx *ctx, const filtered *s, const wni_filter_tile *t, int64_t q0)
+/* The canonical score of hit i; that of the hint is known. */
+static float exact(const filtered *s, const wni_filter_tile *t, int64_t i)
 {
-    int64_t verified = 0;
+    const int64_t r = t->hit.row[i];
+    const int32_t c = t->hit.column[i];
 
-    for (int64_t r = 0; r < t->m; r++)
+    if (c == t->known[2 * r]) return t->hinted[r];
+    return wni_filter_score(s->f, t, r, c);
+}
+
+/* lead and next: each row's hits with the highest and the second highest upper, -1 = none. */
+static void find_leads(wni_filter_tile *t)
+{
+    const float *upper = t->hit.upper;
+
+    memset(t->lead, 0xff, (size_t)t->m * sizeof *t->lead);
+    memset(t->next, 0xff, (size_t)t->m * sizeof *t->next);
+    for (int32_t i = 0; i < t->hits; i++) {
+        int32_t *lead = &t->lead[t->hit.row[i]], *next = &t->next[t->hit.row[i]];
+
+        if (*lead < 0 || upper[i] > upper[*lead]) {
+            *next = *lead;
+            *lead = i;
+        } else if (*next < 0 || upper[i] > upper[*next])
+            *next = i;
+    }
+}
+
+/* First the hits that are likely to win: their canonical scores leave few of the others in question. */
+static void verify(wn_ctx *ctx, const filtered *s, wni_filter_tile *t, int64_t q0)
+{
+    int64_t verified = 0, scores = 0;
+
+    find_leads(t);
+    for (int64_t r = 0; r < t->m; r++) {
+        const int32_t lead = t->lead[r], next = s->second ? t->next[r] : -1;
+        float need, score;
+
         start(s, q0 + r);
-    for (int64_t i = 0; i < t->hits; i++) {
-        const int64_t r = t->hit.row[i];
-        const int32_t c = t->hit.column[i];
+        if (lead < 0) continue;
+        score = exact(s, t, lead);
+        take(s, q0 + r, t->hit.column[lead], score);
+        if (next >= 0) {
+            float other = exact(s, t, next);
 
-        verified += ++t->count[r] == 2;
-        take(s, q0 + r, c, wni_filter_score(s->f, t, r, c));
+            take(s, q0 + r, t->hit.column[next], other);
+            score = fminf(score, other);
+        }
+        t->count[r] = 1 + (next >= 0);
+        need = wni_filter_need(t, r, score);
+        if ((next >= 0 || !s->second) && need > t->need[r]) t->need[r] = need;
+    }
+    for (int32_t i = 0; i < t->hits; i++) {
+        const int64_t r = t->hit.row[i];
+
+        if (t->hit.upper[i] < t->need[r] || i == t->lead[r] || (s->second && i == t->next[r]))
+            continue;
+        take(s, q0 + r, t->hit.column[i], exact(s, t, i));
+        t->count[r]++;
+    }
+    for (int64_t r = 0; r < t->m; r++) {
+        verified += t->count[r] > 1;
+        scores += t->count[r];
     }
     atomic_fetch_add(&ctx->filter_rows, t->m - t->n_plain);
-    atomic_fetch_add(&ctx->filter_candidates, t->hits);
+    atomic_fetch_add(&ctx->filter_candidates, scores);
     atomic_fetch_add(&ctx->filter_verified, verified);
 }
 
@@ -173,7 +259,7 @@ static wn_status filtered_range(wn_ctx *ctx, void *arg, int worker, int64_t q0, 
     tiles = atomic_fetch_add(&s->tiles, 1);
     if (ctx->filter_always || 2 * given_up <= tiles + 1 || tiles % TRY_EVERY == 0) {
         wni_filter_load(s->f, t, m);
-        use_hints(s, t, q0);
+        if (s->hint) use_hints(s, t, q0);
         WNI_TRY(find(ctx, s, t, &few));
     }
     if (!few) {
@@ -188,11 +274,18 @@ done:
 }
 
 wn_status wni_filter_argmin(wn_ctx *ctx, const wni_queries *queries, const wni_filter *f,
-                            const int32_t *hint, int32_t *at, float *score, float *second, int *ran)
+                            const wni_argmin_base *base, int32_t *at, float *score, float *second,
+                            int *ran)
 {
     const int64_t threads = ctx->threads;
-    filtered s = {
-        .queries = queries, .f = f, .hint = hint, .at = at, .score = score, .second = second};
+    filtered s = {.queries = queries,
+                  .f = f,
+                  .hint = base->hint,
+                  .hint_second = base->hint_second,
+                  .at = at,
+                  .second_at = second ? base->second_at : NULL,
+                  .score = score,
+                  .second = second};
     int64_t bytes;
     wn_status st = WN_OK;
 

@@ -21,8 +21,8 @@ int64_t wni_filter_tile_rows(const wn_ctx *ctx, const wni_filter *f, int64_t que
 
 /* Parts of the block, each rounded up to whole lines. */
 typedef struct parts {
-    int64_t x, codes, scale, need, best, own, shift, doubt, plain, count, row, column, upper, lower,
-        end;
+    int64_t x, codes, scale, need, best, own, shift, doubt, plain, count, known, hinted, lead, next,
+        row, column, upper, lower, end;
 } parts;
 
 static int64_t after(int64_t at, int64_t count, size_t bytes)
@@ -45,7 +45,11 @@ static parts parts_of(const wni_filter *f, int64_t rows, int64_t room)
     p.doubt = after(p.shift, rows, sizeof(double));
     p.plain = after(p.doubt, rows, sizeof(double));
     p.count = after(p.plain, rows, 1);
-    p.row = after(p.count, rows, sizeof(int32_t));
+    p.known = after(p.count, rows, sizeof(int32_t));
+    p.hinted = after(p.known, 2 * rows, sizeof(int32_t));
+    p.lead = after(p.hinted, rows, sizeof(float));
+    p.next = after(p.lead, rows, sizeof(int32_t));
+    p.row = after(p.next, rows, sizeof(int32_t));
     p.column = after(p.row, hits, sizeof(int32_t));
     p.upper = after(p.column, hits, sizeof(int32_t));
     p.lower = after(p.upper, hits, sizeof(float));
@@ -79,6 +83,10 @@ wn_status wni_filter_tile_new(wn_ctx *ctx, const wni_filter *f, int64_t rows, in
     out->doubt = (double *)(void *)(block + p.doubt);
     out->plain = block + p.plain;
     out->count = (int32_t *)(void *)(block + p.count);
+    out->known = (int32_t *)(void *)(block + p.known);
+    out->hinted = (float *)(void *)(block + p.hinted);
+    out->lead = (int32_t *)(void *)(block + p.lead);
+    out->next = (int32_t *)(void *)(block + p.next);
     out->hit.row = (int32_t *)(void *)(block + p.row);
     out->hit.column = (int32_t *)(void *)(block + p.column);
     out->hit.upper = (float *)(void *)(block + p.upper);
@@ -117,6 +125,7 @@ void wni_filter_load(const wni_filter *f, wni_filter_tile *t, int64_t m)
     t->m = m;
     t->hits = 0;
     t->n_plain = 0;
+    memset(t->known, 0xff, (size_t)m * 2 * sizeof *t->known);
     t->a = t->b = t->c = 0;
     memset(t->count, 0, (size_t)m * sizeof *t->count);
     for (int64_t r = 0; r < m; r++) {
@@ -147,7 +156,7 @@ static int64_t scan_group(const wni_filter *f, wni_filter_tile *t, int64_t g, in
     float spread[WNI_GROUP8] __attribute__((aligned(WNI_ALIGN)));
     const wni_group8 group = {f->codes + at * f->ld, f->start + at, f->scale + at, spread,
                               f->high + at,          f->low + at,   (int32_t)at,   other};
-    const wni_rows8 rows = {t->scale, t->need, t->best, 0, keep, t->own};
+    const wni_rows8 rows = {t->scale, t->need, t->best, t->known, 0, keep, t->own};
     const wni_hits8 room = {t->hit.row + t->hits, t->hit.column + t->hits, t->hit.upper + t->hits,
                             t->hit.lower + t->hits};
     int64_t hits;

@@ -68,13 +68,16 @@ wn_status wni_scan_argmin(wn_ctx *ctx, const wni_queries *queries, const wni_mat
                           const float *bias, int32_t *at, float *score, float *second);
 
 /* The same with what a caller knows: `packed` is the base made ready for the filter (filter.h; NULL = made
- * here when it pays), `hint` (n, may be NULL) a base row for each query that is likely the best, such as the
- * last iteration's; -1 = none. Neither changes a result. */
+ * here when it pays), `hint` and `hint_second` (n, may be NULL) base rows for each query that are likely the
+ * best and the second best, such as the last iteration's; -1 = none. None of them changes a result.
+ * second_at (n, may be NULL; only together with `second`) gets a base row whose score is second[q], to be the
+ *  next call's hint_second, or -1 where none is known; it may be the same array as hint_second. */
 typedef struct wni_argmin_base {
     const wni_mat *base;
     const float *bias; /* (base n) or NULL */
     const struct wni_filter *packed;
-    const int32_t *hint; /* (queries n) or NULL */
+    const int32_t *hint, *hint_second; /* (queries n) or NULL */
+    int32_t *second_at;                /* (queries n) or NULL */
 } wni_argmin_base;
 wn_status wni_scan_argmin_with(wn_ctx *ctx, const wni_queries *queries, const wni_argmin_base *base,
                                int32_t *at, float *score, float *second);

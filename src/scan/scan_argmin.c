@@ -51,6 +51,7 @@ static wn_status argmin_plain(wn_ctx *ctx, const wni_queries *queries, const wni
         at[q] = -1;
         score[q] = -INFINITY;
         if (second) second[q] = -INFINITY;
+        if (second && base->second_at) base->second_at[q] = -1;
     }
     return wni_scan_block(ctx, queries, base->base, 0, &epilogue, &self);
 }
@@ -68,7 +69,7 @@ wn_status wni_scan_argmin_with(wn_ctx *ctx, const wni_queries *queries, const wn
         packed = own;
     }
     if (packed)
-        WNI_TRY(wni_filter_argmin(ctx, queries, packed, base->hint, at, score, second, &done_here));
+        WNI_TRY(wni_filter_argmin(ctx, queries, packed, base, at, score, second, &done_here));
     if (!done_here) WNI_TRY(argmin_plain(ctx, queries, base, at, score, second));
 done:
     wni_filter_free(ctx, own);
@@ -78,7 +79,7 @@ done:
 wn_status wni_scan_argmin(wn_ctx *ctx, const wni_queries *queries, const wni_mat *base,
                           const float *bias, int32_t *at, float *score, float *second)
 {
-    const wni_argmin_base with = {base, bias, NULL, NULL};
+    const wni_argmin_base with = {.base = base, .bias = bias};
 
     return wni_scan_argmin_with(ctx, queries, &with, at, score, second);
 }

@@ -64,14 +64,17 @@ typedef struct outcome {
 } outcome;
 
 static void run(const wni_kernels *k, const wni_group8 *g, const uint8_t *x, int64_t m, int64_t ld,
-                int keep, float floor, outcome *o)
+                int keep, int known, float floor, outcome *o)
 {
     float scale[ROWS], own[ROWS];
-    wni_rows8 rows = {scale, o->need, o->best, 1000, keep, own};
+    int32_t columns[2 * ROWS];
+    wni_rows8 rows = {scale, o->need, o->best, known ? columns : NULL, 1000, keep, own};
     wni_hits8 hits = {o->row, o->column, o->upper, o->lower};
 
     memset(o, 0, sizeof *o);
     for (int r = 0; r < ROWS; r++) {
+        columns[2 * r] = r % 3 ? 640 + 5 * r % 70 : -1;
+        columns[2 * r + 1] = 640 + 11 * r % 64;
         scale[r] = 0.25f + (float)(r % 5);
         own[r] = (float)(r % 9) - 4;
         o->need[r] = r % 7 == 3 ? INFINITY : floor;
@@ -110,13 +113,15 @@ static void dots8_is_the_oracle(void **state)
             columns[256 + c] = c % 3 ? (float)(c % 20) : c > 40 ? INFINITY : -0x1p126f;
         }
         for (int64_t m = 0; m <= ROWS; m += m < 8 ? 1 : 6)
-            for (int keep = -1; keep < 3; keep++) /* -1: 0 with needs of the columns' own */
+            for (int keep = -1; keep < 6; keep++) /* -1: 0 with needs of the columns' own */
                 for (int f = 0; f < 4; f++) {
+                    const int lift = keep < 0 ? 0 : keep % 3;
+
                     g.other = keep < 0 ? columns + 256 : NULL;
-                    run(wni_kernels_oracle(), &g, x, m, ld, wni_max(keep, 0), floors[f], want);
+                    run(wni_kernels_oracle(), &g, x, m, ld, lift, keep / 3, floors[f], want);
                     hits += want->count;
                     for (int isa = 0; isa <= (int)ts_best_isa(); isa++) {
-                        run(wni_kernels_at(isa), &g, x, m, ld, wni_max(keep, 0), floors[f], got);
+                        run(wni_kernels_at(isa), &g, x, m, ld, lift, keep / 3, floors[f], got);
                         if (memcmp(want, got, sizeof *got) != 0)
                             fail_msg("level %s, ld %d, m %d, keep %d, floor %g: %d hits, not %d",
                                      wn_isa_name(isa), (int)ld, (int)m, keep, (double)floors[f],

@@ -14,14 +14,17 @@ static void panel(const int8_t *codes, const uint8_t *x, int64_t ld, int32_t *su
     }
 }
 
-static void lift(int keep, const float *lower, float *need, float *best)
+static void lift(int keep, const int32_t *known, int32_t first, const float *lower, float *need,
+                 float *best)
 {
-    for (int c = 0; keep == 1 && c < WNI_GROUP8; c++)
-        if (lower[c] > *need) *need = lower[c];
-    for (int c = 0; keep == 2 && c < WNI_GROUP8; c++) {
-        float loser = lower[c] < *best ? lower[c] : *best;
+    for (int32_t c = 0; keep && c < WNI_GROUP8; c++) {
+        float loser = lower[c];
 
-        if (lower[c] > *best) *best = lower[c];
+        if (known && (known[0] == first + c || known[1] == first + c)) continue;
+        if (keep == 2 && lower[c] > *best) {
+            loser = *best;
+            *best = lower[c];
+        }
         if (loser > *need) *need = loser;
     }
 }
@@ -55,7 +58,8 @@ int64_t wni_dots8_base(const wni_group8 *group, const uint8_t *x, int64_t m, int
             reached |= upper[c] >= need_of(group, rows, r, c);
         }
         if (!reached) continue;
-        lift(rows->keep, lower, &rows->need[r], rows->keep == 2 ? &rows->best[r] : 0);
+        lift(rows->keep, rows->known ? rows->known + 2 * r : 0, group->first, lower, &rows->need[r],
+             rows->keep == 2 ? &rows->best[r] : 0);
         for (int c = 0; c < WNI_GROUP8; c++) {
             if (!(upper[c] >= need_of(group, rows, r, c))) continue;
             hits->row[count] = rows->first + (int32_t)r;

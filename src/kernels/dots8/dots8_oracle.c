@@ -43,8 +43,13 @@ int64_t wni_dots8_oracle(const wni_group8 *group, const uint8_t *x, int64_t m, i
             reached |= upper[c] >= need[c];
         }
         if (!reached) continue;
-        for (int c = 0; c < WNI_GROUP8; c++)
+        for (int c = 0; c < WNI_GROUP8; c++) {
+            const int32_t *known = rows->known ? rows->known + 2 * r : NULL,
+                          number = group->first + c;
+
+            if (known && (known[0] == number || known[1] == number)) continue;
             lift(rows->keep, lower[c], &rows->need[r], rows->keep == 2 ? &rows->best[r] : NULL);
+        }
         for (int c = 0; c < WNI_GROUP8; c++) {
             if (rows->keep) need[c] = rows->need[r];
             if (!(upper[c] >= need[c])) continue;

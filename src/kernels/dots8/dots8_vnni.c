@@ -70,6 +70,19 @@ static inline __m512 need_of(const wni_group8 *g, const wni_rows8 *rows, int64_t
                                              _mm512_set1_ps(rows->own[r])));
 }
 
+/* Lowers of known columns become the lowest. */
+static inline void forget(const int32_t *known, int32_t first, __m512 *lower)
+{
+    for (int i = 0; i < 2; i++)
+        for (int p = 0; p < PANELS; p++) {
+            const uint32_t lane = (uint32_t)known[i] - (uint32_t)first - (uint32_t)(p * WNI_PANEL8);
+
+            if (lane < WNI_PANEL8)
+                lower[p] = _mm512_mask_mov_ps(lower[p], (__mmask16)(1u << lane),
+                                              _mm512_set1_ps(-__builtin_inff()));
+        }
+}
+
 /* A row with the 64 integers in `dot`: raises what it needs and lists its hits. */
 static __attribute__((noinline)) int64_t row_hits(const wni_group8 *g, const int32_t *dot,
                                                   int64_t r, const wni_rows8 *rows,
@@ -83,7 +96,12 @@ static __attribute__((noinline)) int64_t row_hits(const wni_group8 *g, const int
         upper[p] = upper_of(g, p, s, dot);
         lower[p] = lower_of(g, p, s, dot);
     }
-    if (rows->keep) lift(rows->keep, lower, &rows->need[r], rows->keep == 2 ? &rows->best[r] : 0);
+    if (rows->keep) {
+        __m512 counted[PANELS] = {lower[0], lower[1], lower[2], lower[3]};
+
+        if (rows->known) forget(rows->known + 2 * r, g->first, counted);
+        lift(rows->keep, counted, &rows->need[r], rows->keep == 2 ? &rows->best[r] : 0);
+    }
     for (int p = 0; p < PANELS; p++) {
         __mmask16 hit = _mm512_cmp_ps_mask(upper[p], need_of(g, rows, r, p), _CMP_GE_OQ), store;
         __m512i column = _mm512_add_epi32(lane, _mm512_set1_epi32(g->first + p * WNI_PANEL8));
