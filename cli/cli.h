@@ -22,7 +22,8 @@ typedef enum cli_verb {
     CLI_INFO = 4,
     CLI_WHY = 8,
     CLI_REPLAY = 16,
-    CLI_METHODS = 32
+    CLI_METHODS = 32,
+    CLI_BENCH = 64
 } cli_verb;
 
 typedef enum cli_flag_kind {
@@ -116,6 +117,7 @@ int cli_run_replay(cli_args *args);
 int cli_run_info(cli_args *args);
 int cli_run_why(cli_args *args);
 int cli_run_methods(cli_args *args);
+int cli_run_bench(cli_args *args);
 
 /* ---- help ------------------------------------------------------------------------------------ */
 

@@ -37,6 +37,11 @@ const cli_own_verb cli_own_verbs[] = {
      "winnow methods [--json]",
      {"winnow methods", "winnow methods --json"},
      CLI_METHODS},
+    {"bench",
+     "how close the kernels run to what this machine can do",
+     "winnow bench [flags]",
+     {"winnow bench", "winnow bench --threads 1 --json"},
+     CLI_BENCH},
     {"help", "help on a verb or a method", "winnow help [VERB [METHOD]]", {NULL, NULL}, 0},
 };
 const int32_t cli_n_own_verbs = (int32_t)(sizeof cli_own_verbs / sizeof cli_own_verbs[0]);

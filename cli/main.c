@@ -78,6 +78,8 @@ static int run(cli_args *args)
         return cli_run_why(args);
     case CLI_METHODS:
         return cli_run_methods(args);
+    case CLI_BENCH:
+        return cli_run_bench(args);
     }
     return CLI_USAGE;
 }

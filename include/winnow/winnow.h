@@ -11,6 +11,7 @@
 #include "winnow/pool.h"
 #include "winnow/table.h"
 #include "winnow/batch.h"
+#include "winnow/bench.h"
 #include "winnow/cluster.h"
 #include "winnow/curate.h"
 #include "winnow/dedup.h"

@@ -71,6 +71,9 @@ typedef struct wni_hits8 {
     float *upper, *lower;
 } wni_hits8;
 
+/* Sums that peak_f32 and peak_i8 keep in registers at a time. */
+enum { WNI_PEAK_COPIES = 24 };
+
 typedef struct wni_kernels {
 #define WNI_KERNEL(ret, name, args) ret(*name) args;
 #include "kernels/kernels.def"
