@@ -92,13 +92,25 @@ static wn_status scan_range(wn_ctx *ctx, void *arg, int worker, int64_t q0, int6
     return e->rows_done(ctx, s->self, worker, q0, m, rows, ld);
 }
 
+static wn_status agree(wn_ctx *ctx, const wni_queries *queries, int64_t d)
+{
+    if (wn_pool_dim(queries->pool) == d) return WN_OK;
+    return wni_fail(ctx, WN_E_USAGE, "queries have %lld columns, the base has %lld",
+                    (long long)wn_pool_dim(queries->pool), (long long)d);
+}
+
+wn_status wni_scan_agree(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base)
+{
+    return agree(ctx, queries, wn_pool_dim(base->pool));
+}
+
 static wn_status scan_begin(wn_ctx *ctx, const wni_queries *queries, int64_t d,
                             const wni_epilogue *epilogue, void *self, scan *s)
 {
+    wn_status st = agree(ctx, queries, d);
+
     memset(s, 0, sizeof *s);
-    if (wn_pool_dim(queries->pool) != d)
-        return wni_fail(ctx, WN_E_USAGE, "queries have %lld columns, the base has %lld",
-                        (long long)wn_pool_dim(queries->pool), (long long)d);
+    if (st != WN_OK) return st;
     s->kernels = wni_kernels_of(ctx);
     s->queries = queries;
     s->epilogue = epilogue;

@@ -28,6 +28,9 @@ wn_status wni_scan_blocks(wn_ctx *ctx, const wni_queries *base, int half_norms, 
 wn_status wni_scan_stream(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base,
                           const wni_epilogue *epilogue, void *self, wni_block_bias *bias);
 
+/* WN_E_USAGE when the columns of both differ in number. */
+wn_status wni_scan_agree(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base);
+
 /* Positions q0..q0+m of the queries as f32 into out (m, ld). */
 wn_status wni_queries_read(wn_ctx *ctx, const wni_queries *queries, int64_t q0, int64_t m,
                            float *out, int64_t ld);

@@ -4,99 +4,18 @@
  * pairs of stripes are played as a tournament: in one round no stripe is in two pairs, so a worker owns all
  * rows that it touches, and what it keeps for them needs no lock.
  */
-#include <string.h>
-
-#include "scan/scan_impl.h"
-#include "scan/scan_self.h"
-
-#define TILE_ROWS 64
+#include "scan/self_impl.h"
 
 /* Products of one pair of stripes, so that cancelling is noticed within some milliseconds. */
-#define PAIR_PRODUCTS      ((int64_t)1 << 28)
-#define PAIR_PRODUCTS_BASE ((int64_t)1 << 22)
-#define STRIPE_MIN         64
+#define PAIR_PRODUCTS        ((int64_t)1 << 28)
+#define PAIR_PRODUCTS_BASE   ((int64_t)1 << 22)
+#define PAIR_PRODUCTS_FILTER ((int64_t)1 << 32)
+#define STRIPE_MIN           64 /* a group of the filter */
 
 #define BLOCK_BYTES_MIN   ((int64_t)1 << 20)
 #define BLOCK_BYTES_SMALL ((int64_t)8 << 20)
 #define BLOCK_BYTES_MAX   ((int64_t)64 << 20)
 #define BLOCKS            8 /* a pool of 64 to 512 MB comes in as many */
-
-typedef struct block {
-    wni_mat rows; /* (n, d) */
-    int64_t first;
-    int64_t stripes, stripe; /* how many, and rows of each */
-} block;
-
-typedef struct work {
-    float scores[TILE_ROWS * WNI_SCAN_COLUMNS];
-    float value[WNI_SCAN_COLUMNS];
-    int64_t j[WNI_SCAN_COLUMNS];
-    int32_t hits[WNI_SCAN_COLUMNS];
-} work;
-
-typedef struct self_scan {
-    const wni_kernels *kernels;
-    wni_self *scan;
-    block *left, *right; /* the same block when pairs are within it */
-    int64_t round;
-    work *work; /* (threads) */
-} self_scan;
-
-/* ---- one pair of stripes ----------------------------------------------------------------------- */
-
-/* Row i of `left` against rows [from, to) of `right`, whose scores are in `scores`. */
-static wn_status offer_row(wn_ctx *ctx, const self_scan *s, int worker, int64_t i, int64_t from,
-                           int64_t to, const float *scores)
-{
-    const wni_self *scan = s->scan;
-    work *w = &s->work[worker];
-    const int64_t row = s->left->first + i, others = s->right->first + from;
-    const float *x = wni_mat_row(&s->left->rows, i), *half = scan->half;
-    const int64_t n =
-        s->kernels->over_both(scores, half ? half + others : NULL, scan->floor + others, to - from,
-                              scan->floor[row], half ? half[row] : 0, w->hits);
-
-    if (n == 0) return WN_OK;
-    for (int64_t h = 0; h < n; h++) {
-        const int64_t j = from + w->hits[h];
-
-        w->j[h] = s->right->first + j;
-        w->value[h] = scan->value == WNI_SELF_DOT
-                          ? scores[w->hits[h]]
-                          : s->kernels->l2sq(x, wni_mat_row(&s->right->rows, j), s->left->rows.ld);
-    }
-    return scan->take(ctx, scan, worker, row, w->j, w->value, n);
-}
-
-/* Rows [i0, i1) of `left` against rows [j0, j1) of `right`; above the diagonal only when they are the same. */
-static wn_status pair_of_stripes(wn_ctx *ctx, const self_scan *s, int worker, int64_t i0,
-                                 int64_t i1, int64_t j0, int64_t j1)
-{
-    const int diagonal = s->left == s->right && i0 == j0;
-    const int64_t ld = s->left->rows.ld;
-    float *scores = s->work[worker].scores;
-
-    for (int64_t i = i0; i < i1; i += TILE_ROWS) {
-        const int64_t m = wni_min(TILE_ROWS, i1 - i);
-
-        for (int64_t j = diagonal ? i : j0; j < j1; j += WNI_SCAN_COLUMNS) {
-            const int64_t n = wni_min(WNI_SCAN_COLUMNS, j1 - j);
-
-            s->kernels->dots(wni_mat_row(&s->left->rows, i), m, wni_mat_row(&s->right->rows, j), n,
-                             ld, scores, WNI_SCAN_COLUMNS);
-            for (int64_t r = 0; r < m; r++) {
-                const int64_t from = diagonal ? wni_max(j, i + r + 1) : j;
-                wn_status st;
-
-                if (from >= j + n) break;
-                st = offer_row(ctx, s, worker, i + r, from, j + n,
-                               scores + r * WNI_SCAN_COLUMNS + (from - j));
-                if (st != WN_OK) return st;
-            }
-        }
-    }
-    return WN_OK;
-}
 
 /* ---- the tournament ------------------------------------------------------------------------------ */
 
@@ -112,7 +31,7 @@ static void within(int64_t players, int64_t r, int64_t p, int64_t *a, int64_t *b
 
 static wn_status match_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
 {
-    const self_scan *s = arg;
+    wni_self_scan *s = arg;
 
     for (int64_t p = begin; p < end; p++) {
         int64_t a = p, b = p; /* the first round within a block: each stripe with itself */
@@ -129,17 +48,17 @@ static wn_status match_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, 
             a = b;
             b = swap;
         }
-        st = pair_of_stripes(ctx, s, worker, a * s->left->stripe,
-                             wni_min((a + 1) * s->left->stripe, s->left->rows.n),
-                             b * s->right->stripe,
-                             wni_min((b + 1) * s->right->stripe, s->right->rows.n));
+        st = wni_self_stripes(ctx, s, worker, a * s->left->stripe,
+                              wni_min((a + 1) * s->left->stripe, s->left->rows.n),
+                              b * s->right->stripe,
+                              wni_min((b + 1) * s->right->stripe, s->right->rows.n));
         if (st != WN_OK) return st;
     }
     return WN_OK;
 }
 
 /* All pairs of a row of `left` and a row of `right`. `done` of `total` pairs of blocks are behind. */
-static wn_status play(wn_ctx *ctx, self_scan *s, int64_t done, int64_t total)
+static wn_status play(wn_ctx *ctx, wni_self_scan *s, int64_t done, int64_t total)
 {
     const int same = s->left == s->right;
     const int64_t most = wni_max(s->left->stripes, s->right->stripes);
@@ -159,8 +78,8 @@ static wn_status play(wn_ctx *ctx, self_scan *s, int64_t done, int64_t total)
 /* ---- blocks -------------------------------------------------------------------------------------- */
 
 typedef struct load_arg {
-    const self_scan *s;
-    const block *to;
+    const wni_self_scan *s;
+    const wni_self_block *to;
 } load_arg;
 
 static wn_status load_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
@@ -180,21 +99,47 @@ static wn_status load_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, i
     return st;
 }
 
-static wn_status load(wn_ctx *ctx, const self_scan *s, block *to, int64_t first, int64_t n)
+/* Rows of a stripe: short enough for a range, enough of them for all threads. */
+static int64_t stripe_rows(const wn_ctx *ctx, const wni_self_block *b)
 {
-    const int64_t products = ctx->isa == WN_ISA_BASE ? PAIR_PRODUCTS_BASE : PAIR_PRODUCTS;
-    load_arg arg = {s, to};
-    int64_t stripe = STRIPE_MIN;
+    const int64_t products = b->filter                 ? PAIR_PRODUCTS_FILTER
+                             : ctx->isa == WN_ISA_BASE ? PAIR_PRODUCTS_BASE
+                                                       : PAIR_PRODUCTS;
+    const int64_t most = b->rows.n / ((b->filter ? 2 : 4) * (int64_t)ctx->threads) + 1;
+    int64_t rows = STRIPE_MIN;
 
+    while (rows < most && (rows + STRIPE_MIN) * (rows + STRIPE_MIN) * b->rows.ld <= products)
+        rows += STRIPE_MIN;
+    return rows;
+}
+
+static void unpack(wn_ctx *ctx, wni_self_block *b)
+{
+    wni_filter_free(ctx, b->filter);
+    b->filter = NULL;
+}
+
+static wn_status load(wn_ctx *ctx, wni_self_scan *s, wni_self_block *to, int64_t first, int64_t n)
+{
+    load_arg arg = {s, to};
+    wn_status st;
+
+    unpack(ctx, to);
     to->first = first;
     to->rows.n = n;
-    while (4 * stripe * stripe * to->rows.ld <= products)
-        stripe *= 2;
-    /* Enough of them for all threads. */
-    stripe = wni_min(stripe, wni_round_up(n / (4 * (int64_t)ctx->threads) + 1, STRIPE_MIN));
-    to->stripe = stripe;
-    to->stripes = (n + stripe - 1) / stripe;
-    return wni_parallel(ctx, n, 64, load_range, &arg);
+    WNI_TRY(wni_parallel(ctx, n, 64, load_range, &arg));
+    WNI_TRY(
+        wni_filter_new(ctx, &to->rows, s->scan->half ? s->scan->half + first : NULL, &to->filter));
+    if (to->filter && s->tile_rows == 0) {
+        s->tile_rows = wni_filter_tile_rows(ctx, to->filter, n);
+        if (ctx->threads * wni_filter_tile_bytes(to->filter, s->tile_rows, 0) >
+            wni_budget_left(ctx))
+            unpack(ctx, to);
+    }
+    to->stripe = stripe_rows(ctx, to);
+    to->stripes = (n + to->stripe - 1) / to->stripe;
+done:
+    return st;
 }
 
 static int64_t row_bytes(int64_t d)
@@ -219,14 +164,14 @@ int64_t wni_scan_self_bytes(const wn_ctx *ctx, int64_t n, int64_t d)
     const int64_t rows = wni_min(n, wni_max(BLOCK_BYTES_MIN / row_bytes(d), 16));
 
     return (rows < n ? 2 : 1) * rows * row_bytes(d) + n * (int64_t)sizeof(float) +
-           ctx->threads * (int64_t)sizeof(work) + 4096;
+           wni_self_work_bytes(ctx) + 4096;
 }
 
 wn_status wni_scan_self(wn_ctx *ctx, wni_self *scan)
 {
     const int64_t n = scan->rows->n, d = wn_pool_dim(scan->rows->pool);
-    self_scan s = {.kernels = wni_kernels_of(ctx), .scan = scan};
-    block a = {0}, b = {0};
+    wni_self_scan s = {.kernels = wni_kernels_of(ctx), .scan = scan};
+    wni_self_block a = {0}, b = {0};
     int64_t rows, blocks, done = 0;
     wn_status st = WN_OK;
 
@@ -235,13 +180,14 @@ wn_status wni_scan_self(wn_ctx *ctx, wni_self *scan)
     rows = block_rows(ctx, n, d);
     blocks = (n + rows - 1) / rows;
     if (scan->l2) WNI_NEW(ctx, scan->half, n);
-    WNI_NEW(ctx, s.work, ctx->threads);
+    WNI_TRY(wni_self_work_new(ctx, &s));
     WNI_TRY(wni_mat_new(ctx, rows, d, &a.rows));
     if (blocks > 1) WNI_TRY(wni_mat_new(ctx, rows, d, &b.rows));
     for (int64_t first = 0; first < n; first += rows) {
         WNI_TRY(load(ctx, &s, &a, first, wni_min(rows, n - first)));
         s.left = s.right = &a;
         WNI_TRY(play(ctx, &s, done++, blocks * (blocks + 1) / 2));
+        unpack(ctx, &a); /* from here on its rows are only compared with those of packed blocks */
         s.right = &b;
         for (int64_t other = first + rows; other < n; other += rows) {
             WNI_TRY(load(ctx, &s, &b, other, wni_min(rows, n - other)));
@@ -252,7 +198,9 @@ wn_status wni_scan_self(wn_ctx *ctx, wni_self *scan)
 done:
     wni_free(ctx, scan->half);
     scan->half = NULL;
-    wni_free(ctx, s.work);
+    wni_self_work_free(ctx, &s);
+    unpack(ctx, &a);
+    unpack(ctx, &b);
     wni_mat_free(ctx, &a.rows);
     wni_mat_free(ctx, &b.rows);
     return st;

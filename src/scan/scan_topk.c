@@ -5,25 +5,14 @@
 #include <math.h>
 
 #include "ds/topk.h"
-#include "scan/scan_impl.h"
 #include "scan/scan_self.h"
+#include "scan/topk_impl.h"
 
-typedef struct topk {
-    const wni_kernels *kernels;
-    const wni_queries *queries, *base;
-    wni_block_bias bias;
-    int l2, skip_self;
-    int64_t k;
-    int64_t *at;
-    float *score;
-    int64_t *size; /* (n) entries of each heap */
-} topk;
-
-static wn_status topk_tile(wn_ctx *ctx, void *self, int worker, int64_t q0, int64_t m, int64_t b0,
-                           int64_t n, const float *scores, int64_t lds)
+wn_status wni_topk_tile(wn_ctx *ctx, void *self, int worker, int64_t q0, int64_t m, int64_t b0,
+                        int64_t n, const float *scores, int64_t lds)
 {
-    const topk *t = self;
-    const float *bias = t->l2 ? t->bias.v + (b0 - t->bias.first) : NULL;
+    const wni_topk_scan *t = self;
+    const float *bias = t->bias.v ? t->bias.v + (b0 - t->bias.first) : NULL;
     int32_t hits[WNI_SCAN_COLUMNS];
 
     (void)ctx;
@@ -48,7 +37,7 @@ static wn_status topk_tile(wn_ctx *ctx, void *self, int worker, int64_t q0, int6
 
 static wn_status sort_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
 {
-    const topk *t = arg;
+    const wni_topk_scan *t = arg;
 
     (void)ctx;
     (void)worker;
@@ -64,7 +53,7 @@ static wn_status sort_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, i
 
 /* ---- a pool against itself: each pair once -------------------------------------------------------- */
 
-static void offer(const topk *t, const wni_self *scan, int64_t q, int64_t b, float score)
+static void offer(const wni_topk_scan *t, const wni_self *scan, int64_t q, int64_t b, float score)
 {
     if (isnan(score)) return;
     wni_topk_push(t->score + q * t->k, t->at + q * t->k, t->k, &t->size[q], score, b);
@@ -74,7 +63,7 @@ static void offer(const topk *t, const wni_self *scan, int64_t q, int64_t b, flo
 static wn_status take_pairs(wn_ctx *ctx, const wni_self *scan, int worker, int64_t i,
                             const int64_t *j, const float *value, int64_t n)
 {
-    const topk *t = scan->arg;
+    const wni_topk_scan *t = scan->arg;
     const int64_t *rows =
         scan->rows->rows; /* may name a row twice: that one is no neighbour of itself */
 
@@ -88,9 +77,9 @@ static wn_status take_pairs(wn_ctx *ctx, const wni_self *scan, int worker, int64
     return WN_OK;
 }
 
-static wn_status topk_self(wn_ctx *ctx, topk *t)
+static wn_status topk_self(wn_ctx *ctx, wni_topk_scan *t, int l2)
 {
-    wni_self scan = {.rows = t->queries, .l2 = t->l2, .take = take_pairs, .arg = t};
+    wni_self scan = {.rows = t->queries, .l2 = l2, .take = take_pairs, .arg = t};
     wn_status st;
 
     WNI_NEW(ctx, scan.floor, t->queries->n);
@@ -107,20 +96,44 @@ static int same_rows(const wni_queries *a, const wni_queries *b)
     return a->pool == b->pool && a->rows == b->rows && a->first == b->first && a->n == b->n;
 }
 
+/* ---- against another pool -------------------------------------------------------------------------- */
+
+static wn_status topk_block(wn_ctx *ctx, void *arg, const wni_mat *block, int64_t first,
+                            float *half_norms)
+{
+    static const wni_epilogue epilogue = {wni_topk_tile, NULL, NULL};
+    wni_topk_scan *t = arg;
+    int ran;
+    wn_status st;
+
+    t->bias = (wni_block_bias){half_norms, first};
+    wni_progress(ctx, "compare rows", first, t->base->n);
+    WNI_TRY(wni_topk_filtered(ctx, t, block, first, &ran));
+    if (!ran) WNI_TRY(wni_scan_block(ctx, t->queries, block, first, &epilogue, t));
+done:
+    return st;
+}
+
 wn_status wni_scan_topk(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base, int64_t k,
                         int l2, int skip_self, int64_t *at, float *score)
 {
-    static const wni_epilogue epilogue = {topk_tile, NULL, NULL};
-    topk self = {wni_kernels_of(ctx), queries, base, {NULL, 0}, l2, skip_self, k, at, score, NULL};
+    wni_topk_scan t = {.kernels = wni_kernels_of(ctx),
+                       .queries = queries,
+                       .base = base,
+                       .skip_self = skip_self,
+                       .k = k,
+                       .at = at,
+                       .score = score};
     wn_status st;
 
-    WNI_NEW0(ctx, self.size, queries->n);
+    WNI_TRY(wni_scan_agree(ctx, queries, base));
+    WNI_NEW0(ctx, t.size, queries->n);
     if (skip_self && same_rows(queries, base))
-        WNI_TRY(topk_self(ctx, &self));
-    else
-        WNI_TRY(wni_scan_stream(ctx, queries, base, &epilogue, &self, l2 ? &self.bias : NULL));
-    WNI_TRY(wni_parallel(ctx, queries->n, wni_max(65536 / k, 1), sort_range, &self));
+        WNI_TRY(topk_self(ctx, &t, l2));
+    else if (queries->n > 0)
+        WNI_TRY(wni_scan_blocks(ctx, base, l2, topk_block, &t));
+    WNI_TRY(wni_parallel(ctx, queries->n, wni_max(65536 / k, 1), sort_range, &t));
 done:
-    wni_free(ctx, self.size);
+    wni_free(ctx, t.size);
     return st;
 }
