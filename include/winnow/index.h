@@ -44,15 +44,28 @@ typedef struct wn_index_about {
 /* Set struct_size before. Never fails. */
 WN_API void wn_index_describe(const wn_index *index, wn_index_about *about);
 
+/* Which rows of an index a search may find, made once for any number of searches. */
+typedef struct wn_filter wn_filter;
+
+/* where: SQL condition over the columns of the table; window: "column:low:high", both ends in; tenant: the value of
+ * the tenant column. NULL = not asked; all that are given must hold. The filter belongs to this index and must be
+ * freed before it. Errors: WN_E_USAGE: no table, SQL that is none or that writes, an unknown column (nearest name
+ * offered), a window on a column that is not numbers. Cost: a pass over the table, a bit a row. */
+WN_API wn_status wn_filter_new(wn_ctx *ctx, const wn_index *index, const char *where,
+                               const char *window, const char *tenant, wn_filter **out);
+WN_API void wn_filter_free(wn_filter *filter); /* NULL ok */
+WN_API int64_t wn_filter_matching(const wn_filter *filter);
+
 typedef struct wn_index_query {
     uint32_t struct_size;
-    const wn_pool *queries; /* (n, d), read under the metric of the index */
-    int64_t k;              /* hits wanted; fewer come when fewer rows match */
-    int64_t effort;         /* hnsw: length of the beam; ivf, disk: lists; 0 = by `recall` */
-    double recall;          /* of the k nearest, as measured when the index was made; in (0, 1] */
-    const char *where;      /* SQL condition over the columns of the table; NULL = all rows */
-    const char *window;     /* "column:low:high", both ends in; NULL = all rows */
-    const char *tenant;     /* only rows of this tenant; NULL = all rows */
+    const wn_pool *queries;  /* (n, d), read under the metric of the index */
+    int64_t k;               /* hits wanted; fewer come when fewer rows match */
+    int64_t effort;          /* hnsw: length of the beam; ivf, disk: lists; 0 = by `recall` */
+    double recall;           /* of the k nearest, as measured when the index was made; in (0, 1] */
+    const char *where;       /* SQL condition over the columns of the table; NULL = all rows */
+    const char *window;      /* "column:low:high", both ends in; NULL = all rows */
+    const char *tenant;      /* only rows of this tenant; NULL = all rows */
+    const wn_filter *filter; /* instead of the three above; NULL = none */
 } wn_index_query;
 
 /* How a search went, summed over its queries. */
@@ -97,7 +110,7 @@ typedef enum wn_code { WN_CODE_F32 = 0, WN_CODE_F16, WN_CODE_I8, WN_CODE_PQ, WN_
 
 /* What every kind of index has. */
 #define WN_INDEX_CODE_PARAMS(P)                                                                \
-    P(choice, code, WN_CODE_F32, "f32|f16|i8", 0,                                        \
+    P(choice, code, WN_CODE_F32, "f32|f16|i8", 0,                                              \
       "how rows are kept for the search; the best candidates are compared exactly with every " \
       "code")                                                                                  \
     P(i32, code_bytes, 0, 0, 65536,                                                            \

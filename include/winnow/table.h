@@ -59,6 +59,13 @@ WN_API wn_status wn_table_find_id(wn_table *table, const char *id, int64_t *row)
 /* The value of one cell as text, NULL for SQL NULL; valid until the next call on this table. */
 WN_API wn_status wn_table_text(wn_table *table, int64_t row, int32_t column, const char **text);
 
+/* Which rows fulfil an SQL condition over the columns ("year >= 2020 and lang = 'en'"; names in double quotes are
+ * columns): bits ((rows + 63) / 64) get 1 for each, *matching their number. A condition may read the columns and
+ * call SQLite's functions; WN_E_USAGE names what else it tries, what SQLite does not understand, and for an
+ * unknown column the nearest name. Cost: one pass over the table. One thread at a time per table. */
+WN_API wn_status wn_table_where(wn_table *table, const char *condition, uint64_t *bits,
+                                int64_t *matching);
+
 /* Calls fn(user, row, text) for every row in order; text is NULL for SQL NULL. */
 WN_API wn_status wn_table_scan(wn_table *table, int32_t column,
                                wn_status (*fn)(void *user, int64_t row, const char *text),

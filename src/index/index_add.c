@@ -90,7 +90,11 @@ static wn_status add_segments(wni_run *run, const wn_index *index, wni_index_hea
     }
     for (int32_t i = 0; i < n; i++) {
         WNI_TRY(wni_live_of(run->ctx, &index->segment[first + i], &alive[i]));
-        if (alive[i].n) sources[used++] = (wni_source){.rows = alive[i].view, .ids = alive[i].ids};
+        if (alive[i].n)
+            sources[used++] = (wni_source){.rows = alive[i].view,
+                                           .ids = alive[i].ids,
+                                           .table = index->segment[first + i].table_path,
+                                           .table_rows = alive[i].rows};
     }
     sources[used++] = *added;
     WNI_TRY(wni_segment_write(run->ctx, run->out, head, head->next_segment, sources, used, run,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "index/index_build.h"
+#include "pool/table_join.h"
 
 #define BLOCK_BYTES_MAX ((int64_t)4 << 20) /* of rows that are copied at a time */
 
@@ -77,17 +78,24 @@ done:
 }
 
 static wn_status write_table(wn_ctx *ctx, wni_out *out, const char *prefix,
-                             const wni_source *source, const char **path)
+                             const wni_source *sources, int32_t n, const char **path)
 {
-    char *name;
-    wn_status st;
+    char *name = NULL;
+    wni_table_part *parts = NULL;
+    wn_status st = WN_OK;
 
     *path = NULL;
-    if (!source->table) return WN_OK;
+    if (!sources[0].table) return WN_OK;
     if (!(name = wni_format(ctx, "%stable.sqlite", prefix))) return WN_E_NOMEM;
-    WNI_TRY(wni_out_link(out, name, source->table));
+    WNI_NEW(ctx, parts, n);
+    for (int32_t i = 0; i < n; i++)
+        parts[i] = (wni_table_part){sources[i].table, sources[i].table_rows,
+                                    wn_pool_rows(sources[i].rows)};
+    if (n == 1 && !parts[0].rows) WNI_TRY(wni_out_link(out, name, parts[0].path));
     WNI_TRY(wni_out_path(out, name, path));
+    if (n > 1 || parts[0].rows) WNI_TRY(wni_table_join(ctx, parts, n, *path));
 done:
+    wni_free(ctx, parts);
     wni_free(ctx, name);
     return st;
 }
@@ -144,7 +152,7 @@ wn_status wni_segment_write(wn_ctx *ctx, wni_out *out, const wni_index_head *hea
         rows += wn_pool_rows(sources[i].rows);
     WNI_TRY(write_rows(ctx, &b, sources, n, rows));
     WNI_TRY(write_ids(ctx, &b, sources, n, rows));
-    WNI_TRY(write_table(ctx, out, prefix, sources, &b.table));
+    WNI_TRY(write_table(ctx, out, prefix, sources, n, &b.table));
     WNI_TRY(build_kind(ctx, &own, &b, rows));
     WNI_TRY(wni_index_seal(ctx, out, prefix, b.arrays));
     *about = json_pack("{s:i, s:I, s:I, s:I, s:O}", "number", (int)number, "rows", (json_int_t)rows,

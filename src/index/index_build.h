@@ -12,10 +12,11 @@ typedef struct wni_source {
     const wn_pool *rows;
     const int64_t *ids; /* (rows) or NULL = first_id + row */
     int64_t first_id;
-    const char *table; /* path of its table.sqlite, row by row; NULL = none */
+    const char *table;         /* path of its table.sqlite; NULL = none */
+    const int64_t *table_rows; /* (rows) the records that belong to the rows; NULL = one by one */
 } wni_source;
 
-/* Writes segment `number` out of sources (n), all of one element type, with a table only where n is 1:
+/* Writes segment `number` out of sources (n), all of one element type:
  * rows, ids, the table, what the kind makes
  * of them, checksums. *about is its object for index.json (json_decref). */
 wn_status wni_segment_write(wn_ctx *ctx, wni_out *out, const wni_index_head *head, int32_t number,

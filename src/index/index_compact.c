@@ -23,7 +23,11 @@ static wn_status compact_segments(wni_run *run, const wn_index *index, wni_index
     for (int32_t i = 0; i < n; i++) {
         const wni_segment *s = &index->segment[i];
         WNI_TRY(wni_live_of(run->ctx, s, &alive[i]));
-        if (alive[i].n) sources[used++] = (wni_source){.rows = alive[i].view, .ids = alive[i].ids};
+        if (alive[i].n)
+            sources[used++] = (wni_source){.rows = alive[i].view,
+                                           .ids = alive[i].ids,
+                                           .table = s->table_path,
+                                           .table_rows = alive[i].rows};
         if (used &&
             (i + 1 == n || wn_pool_dtype(index->segment[i + 1].rows) != wn_pool_dtype(s->rows))) {
             WNI_TRY(wni_segment_write(run->ctx, run->out, head, head->next_segment, sources, used,

@@ -214,6 +214,22 @@ done:
     return st;
 }
 
+static wn_status check_table(wn_ctx *ctx, const wn_index *index, const wni_segment *s)
+{
+    const json_t *segments = json_object_get(index->files->root, "segments");
+    const json_t *about = json_array_get(segments, (size_t)(s - index->segment));
+    const char *expected = json_string_value(json_object_get(about, "table_xxh3"));
+    char found[17];
+    uint64_t hash;
+    int64_t bytes;
+    wn_status st = wni_file_hash(ctx, s->table_path, &bytes, &hash);
+
+    if (st != WN_OK) return st;
+    snprintf(found, sizeof found, "%016llx", (unsigned long long)hash);
+    if (expected && strcmp(found, expected) == 0) return WN_OK;
+    return wni_segment_damaged(ctx, index, s, "table.sqlite", "its checksum does not match");
+}
+
 static wn_status open_segment(wn_ctx *ctx, const wn_index *index, wni_segment *s)
 {
     int64_t shape[1];
@@ -234,6 +250,7 @@ static wn_status open_segment(wn_ctx *ctx, const wn_index *index, wni_segment *s
             return wni_segment_damaged(ctx, index, s, "deleted.npy", "it has not one bit per row");
         s->dead = data;
     }
+    if (s->table_path) WNI_TRY(check_table(ctx, index, s));
     WNI_TRY(s->kind->open(ctx, index, s));
 done:
     return st;

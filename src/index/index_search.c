@@ -21,8 +21,8 @@ typedef struct search {
     wn_hits *hits;
     int64_t k, want, effort;
     double rerank;
-    wni_allowed *allowed; /* (segments) */
-    uint8_t *route;       /* (segments) routes taken, one bit each */
+    const wn_filter *filter;
+    uint8_t *route; /* (segments) routes taken, one bit each */
 
     /* The block of queries and the segment in progress. */
     const wni_segment *s;
@@ -173,7 +173,7 @@ done:
 
 static wn_status search_segment(wn_ctx *ctx, search *s, int32_t number)
 {
-    const wni_allowed *allowed = &s->allowed[number];
+    const wni_allowed *allowed = &s->filter->segment[number];
     wni_ask ask = {.queries = s->block,
                    .n = s->n,
                    .want = s->want,
@@ -274,7 +274,6 @@ static wn_status prepare(wn_ctx *ctx, search *s, int64_t room)
     WNI_NEW(ctx, s->ids, room * s->k);
     WNI_NEW(ctx, s->size, room);
     WNI_NEW0(ctx, s->route, s->index->n_segments);
-    WNI_TRY(wni_index_allow(ctx, s->index, s->query, &s->allowed));
 done:
     return st;
 }
@@ -284,8 +283,7 @@ static void add_report(const search *s, int64_t threads)
     wn_search_report *r = &s->hits->report;
 
     r->rows = live_rows(s->index);
-    for (int32_t i = 0; i < s->index->n_segments; i++)
-        r->matching += s->allowed[i].n;
+    r->matching = s->filter->matching;
     for (int64_t w = 0; w < threads; w++)
         r->verified += s->verified[w * 8];
     r->visited = s->found.visited;
@@ -324,7 +322,6 @@ done:
     wni_free(ctx, s->ids);
     wni_free(ctx, s->size);
     wni_free(ctx, s->route);
-    wni_index_allowed_free(ctx, s->index, s->allowed);
     return st;
 }
 
@@ -335,6 +332,7 @@ wn_status wn_index_search(wn_ctx *ctx, const wn_index *index, const wn_index_que
     const wn_index_flat_params *code = index->params; /* the first fields of every kind */
     search s = {.index = index, .query = &query};
     wn_pool *queries = NULL;
+    wn_filter *filter = NULL;
     wn_status st;
 
     *out = NULL;
@@ -347,11 +345,19 @@ wn_status wn_index_search(wn_ctx *ctx, const wn_index *index, const wn_index_que
     s.want = code->code == WN_CODE_F32 ? s.k : (int64_t)ceil((double)s.k * code->rerank);
     s.want = wni_min(s.want, live_rows(index));
     s.effort = query.effort ? query.effort : wni_index_effort(index, query.recall);
+    if (query.filter && query.filter->index != index) {
+        st = wni_fail(ctx, WN_E_USAGE, "search: the filter was made for another index");
+        goto done;
+    }
+    if (!query.filter)
+        WNI_TRY(wn_filter_new(ctx, index, query.where, query.window, query.tenant, &filter));
+    s.filter = query.filter ? query.filter : filter;
     WNI_TRY(run(ctx, &s));
     *out = s.hits;
     s.hits = NULL;
 done:
     wn_hits_free(s.hits);
+    wn_filter_free(filter);
     wn_pool_free(queries);
     return st;
 }

@@ -13,10 +13,12 @@ typedef struct wni_allowed {
     int64_t n;
 } wni_allowed;
 
-/* For each segment, (n_segments): what is not deleted and matches where, window and tenant. */
-wn_status wni_index_allow(wn_ctx *ctx, const wn_index *index, const wn_index_query *query,
-                          wni_allowed **out);
-void wni_index_allowed_free(wn_ctx *ctx, const wn_index *index, wni_allowed *allowed); /* NULL ok */
+struct wn_filter {
+    wn_ctx *ctx;
+    const wn_index *index;
+    wni_allowed *segment; /* (n_segments) */
+    int64_t matching;
+};
 
 /* The exact nearest of the allowed rows. */
 wn_status wni_index_scan_rows(wn_ctx *ctx, const wni_segment *s, const wni_ask *ask,

@@ -174,9 +174,7 @@ static wn_status create(builder *b)
         b->db = NULL;
         return st;
     }
-    return wni_sql_run(b->ctx, b->db, b->db_path,
-                       "PRAGMA page_size=8192; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
-                       "PRAGMA cache_size=-16384; PRAGMA application_id=2003719234; BEGIN");
+    return wni_sql_run(b->ctx, b->db, b->db_path, WNI_TABLE_BEGIN);
 }
 
 static wn_status create_rows(builder *b)
@@ -370,11 +368,7 @@ static wn_status write_meta(builder *b)
     wn_status st = WN_OK;
     int rc;
 
-    WNI_TRY(
-        wni_sql_run(b->ctx, b->db, b->db_path,
-                    "CREATE TABLE _meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
-                    "CREATE TABLE _files(file INTEGER PRIMARY KEY, name TEXT, first_row INTEGER, "
-                    "rows INTEGER)"));
+    WNI_TRY(wni_sql_run(b->ctx, b->db, b->db_path, WNI_TABLE_HEAD));
     rc = sqlite3_prepare_v2(b->db, "INSERT INTO _files VALUES(?,?,?,?)", -1, &s, NULL);
     for (int32_t i = 0; i < b->n_paths && rc == SQLITE_OK; i++) {
         sqlite3_bind_int(s, 1, i);

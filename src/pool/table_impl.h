@@ -17,6 +17,15 @@
 
 #define WNI_TABLE_ID 0x776e5442 /* "wnTB", the application id in the header of the database */
 
+/* What a new database starts with, and the tables beside `rows`. */
+#define WNI_TABLE_BEGIN                                                       \
+    "PRAGMA page_size=8192; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" \
+    "PRAGMA cache_size=-16384; PRAGMA application_id=2003719234; BEGIN"
+#define WNI_TABLE_HEAD                                                             \
+    "CREATE TABLE _meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"               \
+    "CREATE TABLE _files(file INTEGER PRIMARY KEY, name TEXT, first_row INTEGER, " \
+    "rows INTEGER)"
+
 /* What a format provides; `state` is its own. */
 typedef struct wni_record_format {
     wn_status (*open)(wn_ctx *ctx, const char *path, wni_lines *lines, wni_schema *schema,

@@ -39,7 +39,7 @@ static void test_files_are_the_hits(void **state)
     ts_ok(ctx, wn_job_run(job));
     wn_job_free(job);
 
-    ts_ok(ctx, wn_job_new(ctx, "search", NULL, &job));
+    ts_ok(ctx, wn_job_new(ctx, "search", "knn", &job));
     set(ctx, job, "index", wn_folder_path(folder), wn_folder_path(out));
     ts_ok(ctx, wn_job_input_pool(job, "pool", pool));
     ts_ok(ctx, wn_job_set(job, "k", "5"));

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which rows a search may find: those that are not deleted and that the filters let through.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "index/index_search.h"
+#include "pool/decimal.h"
+#include "winnow/table.h"
+
+#define TENANT_COLUMN "tenant" /* unless the index has a parameter that names it */
+
+/* ---- conditions ------------------------------------------------------------------------------------------ */
+
+static wn_status unknown_column(wn_ctx *ctx, const wn_table *t, const char *what, const char *name)
+{
+    const char *names[256], *nearest;
+    int32_t n = 0;
+
+    for (; n < wn_table_columns(t) && n < 256; n++)
+        names[n] = wn_table_column_name(t, n);
+    nearest = wn_nearest(name, names, n);
+    return wni_fail(ctx, WN_E_USAGE, "%s: the table has no column '%.100s'%s%s%s", what, name,
+                    nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+}
+
+static bool is_number(const char *text, const char *end)
+{
+    char buf[WNI_DECIMAL_BYTES];
+
+    return wni_decimal(text, end - text, buf, NULL) > 0;
+}
+
+/* "column:low:high" as a condition; wni_free. */
+static wn_status window_condition(wn_ctx *ctx, const wn_table *t, const char *window, char **out)
+{
+    const char *high = strrchr(window, ':'), *low = high;
+    char *column = NULL;
+    int32_t at;
+    wn_status st = WN_OK;
+
+    *out = NULL;
+    while (low && low > window && *--low != ':')
+        ;
+    if (!low || low == window || low == high || *low != ':' || !is_number(low + 1, high) ||
+        !is_number(high + 1, high + strlen(high)))
+        return wni_fail(ctx, WN_E_USAGE,
+                        "window: found '%.100s', expected COLUMN:LOW:HIGH with two numbers",
+                        window);
+    if (!(column = wni_format(ctx, "%.*s", (int)(low - window), window))) return WN_E_NOMEM;
+    at = wn_table_column_find(t, column);
+    if (at < 0)
+        st = unknown_column(ctx, t, "window", column);
+    else if (strcmp(wn_table_column_type(t, at), "TEXT") == 0)
+        st = wni_fail(ctx, WN_E_USAGE,
+                      "window: column '%s' holds text; a window needs numbers, or give --where",
+                      column);
+    else if (!(*out = wni_format(ctx, "\"%s\" BETWEEN %.*s AND %s", column, (int)(high - low - 1),
+                                 low + 1, high + 1)))
+        st = WN_E_NOMEM;
+    wni_free(ctx, column);
+    return st;
+}
+
+/* A value as SQL writes it, its quotes doubled; wni_free. */
+static char *quoted(wn_ctx *ctx, const char *value)
+{
+    char *out = wni_alloc(ctx, 2 * (int64_t)strlen(value) + 3, 1), *p = out;
+
+    if (!out) return NULL;
+    *p++ = '\'';
+    for (; *value; value++) {
+        if (*value == '\'') *p++ = '\'';
+        *p++ = *value;
+    }
+    *p++ = '\'';
+    *p = 0;
+    return out;
+}
+
+static wn_status tenant_condition(wn_ctx *ctx, const wn_index *index, const wn_table *t,
+                                  const char *tenant, char **out)
+{
+    char column[WN_TEXT_MAX] = TENANT_COLUMN, *value;
+    wn_status st = WN_OK;
+
+    *out = NULL;
+    wn_params_text(index->method, index->params, "tenant_column", column, sizeof column);
+    if (wn_table_column_find(t, column) < 0) return unknown_column(ctx, t, "tenant", column);
+    if (!(value = quoted(ctx, tenant))) return WN_E_NOMEM;
+    /* Numbers and words alike: the affinity of the column decides. */
+    if (!(*out = wni_format(ctx, "\"%s\" = %s", column, value))) st = WN_E_NOMEM;
+    wni_free(ctx, value);
+    return st;
+}
+
+/* ---- bits -------------------------------------------------------------------------------------------------- */
+
+static int64_t count_bits(const uint64_t *bits, int64_t words)
+{
+    int64_t n = 0;
+
+    for (int64_t w = 0; w < words; w++)
+        n += __builtin_popcountll(bits[w]);
+    return n;
+}
+
+static wn_status all_alive(wn_ctx *ctx, const wni_segment *s, wni_allowed *a)
+{
+    const int64_t words = (s->n + 63) / 64;
+    wn_status st = WN_OK;
+
+    WNI_NEW(ctx, a->bits, words);
+    for (int64_t w = 0; w < words; w++)
+        a->bits[w] = s->dead ? ~s->dead[w] : ~(uint64_t)0;
+    if (s->n % 64) a->bits[words - 1] &= ((uint64_t)1 << (s->n % 64)) - 1;
+done:
+    return st;
+}
+
+static wn_status and_condition(wn_ctx *ctx, wn_table *t, const char *condition,
+                               const wni_segment *s, wni_allowed *a)
+{
+    const int64_t words = (s->n + 63) / 64;
+    uint64_t *bits = NULL;
+    int64_t matching;
+    wn_status st = WN_OK;
+
+    WNI_NEW(ctx, bits, words);
+    WNI_TRY(wn_table_where(t, condition, bits, &matching));
+    for (int64_t w = 0; w < words; w++)
+        a->bits[w] &= bits[w];
+done:
+    wni_free(ctx, bits);
+    return st;
+}
+
+static wn_status open_table(wn_ctx *ctx, const wn_index *index, const wni_segment *s, wn_table **t)
+{
+    wn_status st;
+
+    *t = NULL;
+    if (!s->table_path)
+        return wni_fail(ctx, WN_E_USAGE,
+                        "%s has no table to filter by: make it with --table, or leave out --where, "
+                        "--window and --tenant",
+                        index->path);
+    if ((st = wn_table_open(ctx, s->table_path, t)) != WN_OK) return st;
+    if (wn_table_rows(*t) == s->n) return WN_OK;
+    return wni_segment_damaged(ctx, index, s, "table.sqlite", "it has not one record per row");
+}
+
+static wn_status allow_segment(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
+                               const char *where, const char *window, const char *tenant,
+                               wni_allowed *a)
+{
+    char *window_sql = NULL, *tenant_sql = NULL;
+    wn_table *t = NULL;
+    wn_status st = WN_OK;
+
+    a->n = s->n - s->n_dead;
+    if (!s->dead && !where && !window && !tenant) return WN_OK;
+    WNI_TRY(all_alive(ctx, s, a));
+    if (!where && !window && !tenant) goto done;
+    WNI_TRY(open_table(ctx, index, s, &t));
+    if (where) WNI_TRY(and_condition(ctx, t, where, s, a));
+    if (window) {
+        WNI_TRY(window_condition(ctx, t, window, &window_sql));
+        WNI_TRY(and_condition(ctx, t, window_sql, s, a));
+    }
+    if (tenant) {
+        WNI_TRY(tenant_condition(ctx, index, t, tenant, &tenant_sql));
+        WNI_TRY(and_condition(ctx, t, tenant_sql, s, a));
+    }
+    a->n = count_bits(a->bits, (s->n + 63) / 64);
+done:
+    wn_table_free(t);
+    wni_free(ctx, window_sql);
+    wni_free(ctx, tenant_sql);
+    return st;
+}
+
+/* ---- filters ------------------------------------------------------------------------------------------------ */
+
+/* A tenant that does not exist is an error, one without a match is none. */
+static wn_status check_tenant(wn_ctx *ctx, const wn_index *index, const char *tenant)
+{
+    wn_filter *alone = NULL;
+    wn_status st = wn_filter_new(ctx, index, NULL, NULL, tenant, &alone);
+
+    wn_filter_free(alone);
+    return st;
+}
+
+wn_status wn_filter_new(wn_ctx *ctx, const wn_index *index, const char *where, const char *window,
+                        const char *tenant, wn_filter **out)
+{
+    wn_filter *filter = NULL;
+    wn_status st = WN_OK;
+
+    *out = NULL;
+    WNI_NEW0(ctx, filter, 1);
+    filter->ctx = ctx;
+    filter->index = index;
+    WNI_NEW0(ctx, filter->segment, index->n_segments);
+    for (int32_t i = 0; i < index->n_segments; i++) {
+        WNI_TRY(allow_segment(ctx, index, &index->segment[i], where, window, tenant,
+                              &filter->segment[i]));
+        filter->matching += filter->segment[i].n;
+    }
+    if (tenant && filter->matching == 0) {
+        if (where || window) WNI_TRY(check_tenant(ctx, index, tenant));
+        if (!where && !window) {
+            st = wni_fail(ctx, WN_E_USAGE, "tenant: the index %s has no row of '%.100s'",
+                          index->path, tenant);
+            goto done;
+        }
+    }
+    *out = filter;
+    filter = NULL;
+done:
+    wn_filter_free(filter);
+    return st;
+}
+
+void wn_filter_free(wn_filter *filter)
+{
+    if (!filter) return;
+    for (int32_t i = 0; filter->segment && i < filter->index->n_segments; i++)
+        wni_free(filter->ctx, filter->segment[i].bits);
+    wni_free(filter->ctx, filter->segment);
+    wni_free(filter->ctx, filter);
+}
+
+int64_t wn_filter_matching(const wn_filter *filter)
+{
+    return filter->matching;
+}
