@@ -14,6 +14,7 @@ static const wni_code_ops *const all[] = {
     [WN_CODE_F32] = &wni_code_f32,
     [WN_CODE_F16] = &wni_code_f16,
     [WN_CODE_I8] = &wni_code_i8,
+    [WN_CODE_PQ] = &wni_code_pq,
 };
 
 wn_status wni_code_build(wn_ctx *ctx, const wni_index_build *b, const wni_code_params *params,

@@ -31,11 +31,14 @@ static inline void store(float *out, int64_t n, int64_t i, __m128 x)
 void wni_l2sq_at_avx2(const float *q, const float *rows, int64_t ld, const int32_t *at, int64_t n,
                       float *out)
 {
+    const int64_t ahead = wni_at_ahead(ld * 4);
+
+    wni_at_fetch(rows, ld * 4, at, n, 0, ahead);
     for (int64_t i = 0; i < n; i += WNI_AT_ROWS) {
         __m256 low[4], high[4];
         const float *row[4];
 
-        wni_at_fetch(rows, ld * 4, at, n, i + WNI_AT_ROWS);
+        wni_at_fetch(rows, ld * 4, at, n, i + ahead, i + ahead + WNI_AT_ROWS);
         for (int j = 0; j < 4; j++) {
             row[j] = rows + wni_at_row(at, n, i + j) * ld;
             low[j] = high[j] = _mm256_setzero_ps();
@@ -65,11 +68,14 @@ static inline __m256 wide(const uint16_t *p)
 void wni_l2sq_f16_at_avx2(const float *q, const uint16_t *rows, int64_t ld, const int32_t *at,
                           int64_t n, float *out)
 {
+    const int64_t ahead = wni_at_ahead(ld * 2);
+
+    wni_at_fetch(rows, ld * 2, at, n, 0, ahead);
     for (int64_t i = 0; i < n; i += WNI_AT_ROWS) {
         __m256 low[4], high[4];
         const uint16_t *row[4];
 
-        wni_at_fetch(rows, ld * 2, at, n, i + WNI_AT_ROWS);
+        wni_at_fetch(rows, ld * 2, at, n, i + ahead, i + ahead + WNI_AT_ROWS);
         for (int j = 0; j < 4; j++) {
             row[j] = rows + wni_at_row(at, n, i + j) * ld;
             low[j] = high[j] = _mm256_setzero_ps();
@@ -103,11 +109,14 @@ static inline uint32_t total(__m256i x)
 void wni_l2sq_i8_at_avx2(const wni_query_i8 *q, const int8_t *rows, int64_t ld, const int32_t *at,
                          int64_t n, float *out)
 {
+    const int64_t ahead = wni_at_ahead(ld);
+
+    wni_at_fetch(rows, ld, at, n, 0, ahead);
     for (int64_t i = 0; i < n; i += WNI_AT_ROWS) {
         __m256i squares[4], products[4];
         const int8_t *row[4];
 
-        wni_at_fetch(rows, ld, at, n, i + WNI_AT_ROWS);
+        wni_at_fetch(rows, ld, at, n, i + ahead, i + ahead + WNI_AT_ROWS);
         for (int j = 0; j < 4; j++) {
             row[j] = rows + wni_at_row(at, n, i + j) * ld;
             squares[j] = products[j] = _mm256_setzero_si256();

@@ -30,11 +30,14 @@ static inline void store(float *out, int64_t n, int64_t i, __m128 x)
 void wni_l2sq_at_avx512(const float *q, const float *rows, int64_t ld, const int32_t *at, int64_t n,
                         float *out)
 {
+    const int64_t ahead = wni_at_ahead(ld * 4);
+
+    wni_at_fetch(rows, ld * 4, at, n, 0, ahead);
     for (int64_t i = 0; i < n; i += WNI_AT_ROWS) {
         const float *row[4];
         __m512 sum[4];
 
-        wni_at_fetch(rows, ld * 4, at, n, i + WNI_AT_ROWS);
+        wni_at_fetch(rows, ld * 4, at, n, i + ahead, i + ahead + WNI_AT_ROWS);
         for (int j = 0; j < 4; j++) {
             row[j] = rows + wni_at_row(at, n, i + j) * ld;
             sum[j] = _mm512_setzero_ps();
@@ -55,11 +58,14 @@ void wni_l2sq_at_avx512(const float *q, const float *rows, int64_t ld, const int
 void wni_l2sq_f16_at_avx512(const float *q, const uint16_t *rows, int64_t ld, const int32_t *at,
                             int64_t n, float *out)
 {
+    const int64_t ahead = wni_at_ahead(ld * 2);
+
+    wni_at_fetch(rows, ld * 2, at, n, 0, ahead);
     for (int64_t i = 0; i < n; i += WNI_AT_ROWS) {
         const uint16_t *row[4];
         __m512 sum[4];
 
-        wni_at_fetch(rows, ld * 2, at, n, i + WNI_AT_ROWS);
+        wni_at_fetch(rows, ld * 2, at, n, i + ahead, i + ahead + WNI_AT_ROWS);
         for (int j = 0; j < 4; j++) {
             row[j] = rows + wni_at_row(at, n, i + j) * ld;
             sum[j] = _mm512_setzero_ps();
@@ -78,35 +84,46 @@ void wni_l2sq_f16_at_avx512(const float *q, const uint16_t *rows, int64_t ld, co
     }
 }
 
+static inline void add(__m256i codes, __m512i y, __m512i *squares, __m512i *products)
+{
+    const __m512i x = _mm512_cvtepi8_epi16(codes);
+
+    *squares = _mm512_add_epi32(*squares, _mm512_madd_epi16(x, x));
+    *products = _mm512_add_epi32(*products, _mm512_madd_epi16(x, y));
+}
+
+/* Rows are a whole number of halves of 32, or 16: masked loads, which keep the processor from reading
+ * ahead, are for the end alone. */
 void wni_l2sq_i8_at_avx512(const wni_query_i8 *q, const int8_t *rows, int64_t ld, const int32_t *at,
                            int64_t n, float *out)
 {
+    const int64_t ahead = wni_at_ahead(ld), whole = ld / 32 * 32;
     const __m128i shift = _mm_cvtsi32_si128(q->shift);
     const __m128i constant = _mm_set1_epi32((int)q->constant);
     const __m128 unit = _mm_set1_ps(q->unit);
 
+    wni_at_fetch(rows, ld, at, n, 0, ahead);
     for (int64_t i = 0; i < n; i += WNI_AT_ROWS) {
         const int8_t *row[4];
         __m512i squares[4], products[4];
         __m128i r[4], s;
 
-        wni_at_fetch(rows, ld, at, n, i + WNI_AT_ROWS);
+        wni_at_fetch(rows, ld, at, n, i + ahead, i + ahead + WNI_AT_ROWS);
         for (int j = 0; j < 4; j++) {
             row[j] = rows + wni_at_row(at, n, i + j) * ld;
             squares[j] = products[j] = _mm512_setzero_si512();
         }
-        /* The last 16 of an odd number of lanes come with zeros. */
-        for (int64_t l = 0; l < ld; l += 32) {
-            const __mmask32 lanes = l + 32 <= ld ? 0xffffffffu : 0xffffu;
-            __m512i y = _mm512_maskz_loadu_epi16(lanes, q->q + l);
+        for (int64_t l = 0; l < whole; l += 32) {
+            const __m512i y = _mm512_loadu_si512(q->q + l);
 
-            for (int j = 0; j < 4; j++) {
-                __m512i x = _mm512_cvtepi8_epi16(
-                    _mm256_maskz_loadu_epi8(lanes, (const void *)(row[j] + l)));
+            for (int j = 0; j < 4; j++)
+                add(_mm256_loadu_si256((const void *)(row[j] + l)), y, squares + j, products + j);
+        }
+        if (whole < ld) {
+            const __m512i y = _mm512_maskz_loadu_epi16(0xffff, q->q + whole);
 
-                squares[j] = _mm512_add_epi32(squares[j], _mm512_madd_epi16(x, x));
-                products[j] = _mm512_add_epi32(products[j], _mm512_madd_epi16(x, y));
-            }
+            for (int j = 0; j < 4; j++)
+                add(_mm256_maskz_loadu_epi8(0xffff, row[j] + whole), y, squares + j, products + j);
         }
         for (int j = 0; j < 4; j++) {
             __m512i x = _mm512_sub_epi32(_mm512_sll_epi32(squares[j], shift),

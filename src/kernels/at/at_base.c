@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/at/at.h"
 #include "kernels/fused.h"
 #include "kernels/variants.h"
 
@@ -49,5 +50,27 @@ void wni_l2sq_i8_at_base(const wni_query_i8 *q, const int8_t *rows, int64_t ld, 
             products += (uint32_t)(row[j] * q->q[j]);
         }
         out[i] = (float)((squares << q->shift) - 2 * products + q->constant) * q->unit;
+    }
+}
+
+/* Four rows at a time, as their sums do not wait for one another. */
+void wni_lookup_at_base(const uint16_t *table, float base, float unit, const uint8_t *rows,
+                        int64_t m, int64_t row_bytes, const int32_t *at, int64_t n, float *out)
+{
+    const int64_t ahead = wni_at_ahead(row_bytes);
+
+    wni_at_fetch(rows, row_bytes, at, n, 0, ahead);
+    for (int64_t i = 0; i < n; i += WNI_AT_ROWS) {
+        const uint8_t *row[WNI_AT_ROWS];
+        uint32_t sum[WNI_AT_ROWS] = {0};
+
+        wni_at_fetch(rows, row_bytes, at, n, i + ahead, i + ahead + WNI_AT_ROWS);
+        for (int k = 0; k < WNI_AT_ROWS; k++)
+            row[k] = rows + wni_at_row(at, n, i + k) * row_bytes;
+        for (int64_t j = 0; j < m; j++)
+            for (int k = 0; k < WNI_AT_ROWS; k++)
+                sum[k] += table[256 * j + row[k][j]];
+        for (int64_t k = 0; k < WNI_AT_ROWS && i + k < n; k++)
+            out[i + k] = base + unit * (float)sum[k];
     }
 }

@@ -47,3 +47,18 @@ void wni_l2sq_i8_at_oracle(const wni_query_i8 *q, const int8_t *rows, int64_t ld
                  q->unit;
     }
 }
+
+void wni_lookup_at_oracle(const uint16_t *table, float base, float unit, const uint8_t *rows,
+                          int64_t m, int64_t row_bytes, const int32_t *at, int64_t n, float *out)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const uint8_t *row = rows + (at ? at[i] : i) * row_bytes;
+        uint32_t sum = 0;
+        float scaled;
+
+        for (int64_t j = 0; j < m; j++)
+            sum += table[256 * j + row[j]];
+        scaled = unit * (float)sum;
+        out[i] = base + scaled;
+    }
+}
