@@ -11,10 +11,8 @@
 #define SAMPLE_BYTES ((int64_t)32 << 20) /* of a sample, at most */
 
 static const wni_code_ops *const all[] = {
-    [WN_CODE_F32] = &wni_code_f32,
-    [WN_CODE_F16] = &wni_code_f16,
-    [WN_CODE_I8] = &wni_code_i8,
-    [WN_CODE_PQ] = &wni_code_pq,
+    [WN_CODE_F32] = &wni_code_f32, [WN_CODE_F16] = &wni_code_f16, [WN_CODE_I8] = &wni_code_i8,
+    [WN_CODE_PQ] = &wni_code_pq,   [WN_CODE_RQ] = &wni_code_rq,
 };
 
 wn_status wni_code_build(wn_ctx *ctx, const wni_index_build *b, const wni_code_params *params,
@@ -43,6 +41,7 @@ wn_status wni_code_open(wn_ctx *ctx, const wn_index *index, const wni_segment *s
     code->d = index->d;
     code->ld = wni_ld(index->d);
     WNI_TRY(code->ops->open(ctx, index, s, params, code));
+    code->scratch_bytes = wni_round_up(code->scratch_bytes, WNI_ALIGN);
     *out = code;
     code = NULL;
 done:

@@ -35,7 +35,7 @@ struct wni_code {
     void *own; /* of the code, freed by close */
 };
 
-extern const wni_code_ops wni_code_f32, wni_code_f16, wni_code_i8, wni_code_pq;
+extern const wni_code_ops wni_code_f32, wni_code_f16, wni_code_i8, wni_code_pq, wni_code_rq;
 
 /* Makes the codes of m rows (m, ld), which it may change; codes (m, row_bytes). Runs inside a range. */
 typedef wn_status (*wni_code_rows_fn)(wn_ctx *ctx, void *arg, int64_t m, float *rows, int64_t ld,
