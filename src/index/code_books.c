@@ -2,37 +2,96 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/rng.h"
 #include "index/code_books.h"
 #include "winnow/cluster.h"
 
-#define STEPS 15 /* of Lloyd */
+#define STEPS       12  /* of Lloyd with all centres */
+#define SPLIT_STEPS 4   /* with 2, 4, ... of them */
+#define APART       0.2 /* how far two centres start from one, in distances of a row from it */
 
+/* Lloyd's iteration from these centres (k, d) or, when `start` is NULL, from some of the rows. */
+static wn_status lloyd(wn_ctx *ctx, const wn_pool *pool, int64_t k, int32_t steps, uint64_t seed,
+                       const float *start, wn_tree **out)
+{
+    wn_cluster_input in = {.struct_size = sizeof in, .pool = pool, .init_centers = start};
+    wn_kmeans_params p;
+
+    wn_params_init(wn_method_find("cluster", "kmeans"), &p);
+    p.k = k;
+    p.max_iter = steps;
+    p.tol = 1e-3;
+    p.seed = seed;
+    return wn_kmeans(ctx, &in, &p, out);
+}
+
+/* Two centres from every one of level (k): a little way towards a row of its own, chosen at random, and as far
+ * the other way. `top` (k) and `member` (k) are scratch. */
+static void split(const wn_partition *level, const float *x, int64_t d, uint64_t seed,
+                  uint64_t *top, int64_t *member, float *centers)
+{
+    const uint64_t stream = wni_stream("index books", level->k, 0);
+
+    for (int64_t c = 0; c < level->k; c++)
+        member[c] = -1;
+    for (int64_t i = 0; i < level->n; i++) {
+        const uint64_t draw = wni_rand_u64(seed, stream, (uint64_t)i);
+        const int32_t c = level->labels[i];
+
+        if (member[c] < 0 || draw > top[c]) {
+            member[c] = i;
+            top[c] = draw;
+        }
+    }
+    for (int64_t c = 0; c < level->k; c++)
+        for (int64_t j = 0; j < d; j++) {
+            const float center = level->centers[c * d + j];
+            const float way = member[c] < 0 ? 0 : (float)APART * (x[member[c] * d + j] - center);
+
+            centers[2 * c * d + j] = center + way;
+            centers[(2 * c + 1) * d + j] = center - way;
+        }
+}
+
+/* From one centre by splitting, as linde1980 do: where rows are spread evenly in many dimensions, centres that
+ * start as rows would leave all but a few of them with their own row alone. */
 wn_status wni_books_train(wn_ctx *ctx, const float *x, int64_t n, int64_t d, uint64_t seed,
                           float *centers)
 {
-    wn_kmeans_params p;
-    wn_cluster_input in = {.struct_size = sizeof in};
+    const int64_t k = wni_min(n, WNI_BOOK);
+    uint64_t *top = NULL;
+    int64_t *member = NULL;
     wn_pool *pool = NULL;
-    wn_tree *tree = NULL;
-    int64_t k = wni_min(n, WNI_BOOK);
+    wn_tree *tree = NULL, *next = NULL;
     wn_status st = WN_OK;
 
     memset(centers, 0, (size_t)(WNI_BOOK * d) * sizeof *centers);
     if (n < 1) goto done;
-    wn_params_init(wn_method_find("cluster", "kmeans"), &p);
-    p.k = k;
-    p.max_iter = STEPS;
-    p.tol = 1e-3;
-    p.seed = seed;
+    WNI_NEW(ctx, top, WNI_BOOK);
+    WNI_NEW(ctx, member, WNI_BOOK);
     WNI_TRY(wn_pool_wrap(ctx, x, n, d, WN_F32, WN_L2, &pool));
-    in.pool = pool;
-    WNI_TRY(wn_kmeans(ctx, &in, &p, &tree));
+    if (k < WNI_BOOK)
+        WNI_TRY(lloyd(ctx, pool, k, STEPS, seed, NULL, &tree));
+    else
+        WNI_TRY(lloyd(ctx, pool, 1, 1, seed, NULL, &tree));
+    while (k == WNI_BOOK && tree->level[0]->k < WNI_BOOK) {
+        const int64_t twice = 2 * (int64_t)tree->level[0]->k;
+
+        split(tree->level[0], x, d, seed, top, member, centers);
+        WNI_TRY(
+            lloyd(ctx, pool, twice, twice < WNI_BOOK ? SPLIT_STEPS : STEPS, seed, centers, &next));
+        wn_tree_free(tree);
+        tree = next;
+        next = NULL;
+    }
     memcpy(centers, tree->level[0]->centers, (size_t)(k * d) * sizeof *centers);
     for (int64_t c = k; c < WNI_BOOK; c++)
         memcpy(centers + c * d, centers, (size_t)d * sizeof *centers);
 done:
     wn_tree_free(tree);
     wn_pool_free(pool);
+    wni_free(ctx, top);
+    wni_free(ctx, member);
     return st;
 }
 
