@@ -122,6 +122,31 @@ typedef enum wn_code { WN_CODE_F32 = 0, WN_CODE_F16, WN_CODE_I8, WN_CODE_PQ, WN_
 #define WN_INDEX_FLAT_PARAMS(P) WN_INDEX_CODE_PARAMS(P)
 WN_PARAM_STRUCT(wn_index_flat_params, WN_INDEX_FLAT_PARAMS);
 
+#define WN_INDEX_IVF_PARAMS(P)                                                                     \
+    WN_INDEX_CODE_PARAMS(P)                                                                        \
+    P(i64, lists, 0, 0, 16777216, "lists that the rows are put into; 0 = from the number of rows") \
+    P(f64, balance, 3, 1.5, 1000000,                                                               \
+      "longest list, as a multiple of rows / lists; what is longer is split")                      \
+    P(f64, prune, 1, 0.01, 1000000,                                                                \
+      "a list whose centre is farther than 1 + this times the nearest centre is not read")         \
+    P(i64, sample, 64, 4, 1000000, "rows per list that the centres are learnt from")               \
+    P(i32, max_iter, 10, 1, 1000000, "Lloyd iterations at most")
+/* Lists from k-means, searched where their centres are near. sivic2003 chen2021spann. */
+WN_PARAM_STRUCT(wn_index_ivf_params, WN_INDEX_IVF_PARAMS);
+
+#define WN_INDEX_DISK_PARAMS(P)                                                                    \
+    WN_INDEX_CODE_PARAMS(P)                                                                        \
+    P(i64, per_center, 32, 1, 1000000, "rows for each centre: more rows, fewer centres in memory") \
+    P(i64, longest, 0, 0, 1000000, "longest list; 0 = 8 times per_center")                         \
+    P(i32, copies, 8, 1, 16, "lists that a row between several centres is put into at most")       \
+    P(f64, closure, 0.2, 0, 1000,                                                                  \
+      "a row is copied to lists whose centre is at most 1 + this times as far as the nearest")     \
+    P(f64, prune, 1, 0.01, 1000000,                                                                \
+      "a list whose centre is farther than 1 + this times the nearest centre is not read")         \
+    P(i32, max_iter, 10, 1, 1000000, "Lloyd iterations at most")
+/* Lists on the disk, their centres in memory: chen2021spann. */
+WN_PARAM_STRUCT(wn_index_disk_params, WN_INDEX_DISK_PARAMS);
+
 #define WN_INDEX_ADD_PARAMS(P) \
     P(bool, merge, 1, 0, 1, "join small segments, so that their number stays low")
 WN_PARAM_STRUCT(wn_index_add_params, WN_INDEX_ADD_PARAMS);

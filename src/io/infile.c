@@ -136,6 +136,17 @@ wn_status wni_infile_read(wn_ctx *ctx, const wni_infile *file, int64_t at, int64
     return st;
 }
 
+void wni_infile_ahead(const wni_infile *file, int64_t at, int64_t bytes)
+{
+#ifdef POSIX_FADV_WILLNEED
+    if (file->fd >= 0) (void)posix_fadvise(file->fd, (off_t)at, (off_t)bytes, POSIX_FADV_WILLNEED);
+#else
+    (void)file;
+    (void)at;
+    (void)bytes;
+#endif
+}
+
 wn_status wni_infile_map(wn_ctx *ctx, const wni_infile *file, int64_t at, int64_t bytes,
                          wni_mapping *map)
 {

@@ -29,6 +29,9 @@ wn_status wni_infile_wake(wn_ctx *ctx, wni_infile *file);
 wn_status wni_infile_read(wn_ctx *ctx, const wni_infile *file, int64_t at, int64_t bytes,
                           void *out);
 
+/* Asks the system to have [at, at + bytes) in memory soon; returns at once. Nothing depends on it. */
+void wni_infile_ahead(const wni_infile *file, int64_t at, int64_t bytes);
+
 typedef struct wni_mapping {
     const unsigned char *data; /* byte `at` of the file; NULL = not mapped */
     void *base;                /* what the system gave, on a page */
