@@ -24,6 +24,7 @@ typedef struct filtered {
     const wni_queries *queries;
     const wni_filter *f;
     const int32_t *hint, *hint_second;
+    const float *floor;
     int32_t *at, *second_at; /* second_at NULL = not wanted */
     float *score, *second;
     int64_t rows, room;
@@ -260,6 +261,8 @@ static wn_status filtered_range(wn_ctx *ctx, void *arg, int worker, int64_t q0, 
     if (ctx->filter_always || 2 * given_up <= tiles + 1 || tiles % TRY_EVERY == 0) {
         wni_filter_load(s->f, t, m);
         if (s->hint) use_hints(s, t, q0);
+        for (int64_t r = 0; s->floor && r < m; r++)
+            t->need[r] = wni_filter_need(t, r, s->floor[q0 + r]);
         WNI_TRY(find(ctx, s, t, &few));
     }
     if (!few) {
@@ -282,6 +285,7 @@ wn_status wni_filter_argmin(wn_ctx *ctx, const wni_queries *queries, const wni_f
                   .f = f,
                   .hint = base->hint,
                   .hint_second = base->hint_second,
+                  .floor = base->floor,
                   .at = at,
                   .second_at = second ? base->second_at : NULL,
                   .score = score,

@@ -71,13 +71,15 @@ wn_status wni_scan_argmin(wn_ctx *ctx, const wni_queries *queries, const wni_mat
  * here when it pays), `hint` and `hint_second` (n, may be NULL) base rows for each query that are likely the
  * best and the second best, such as the last iteration's; -1 = none. None of them changes a result.
  * second_at (n, may be NULL; only together with `second`) gets a base row whose score is second[q], to be the
- *  next call's hint_second, or -1 where none is known; it may be the same array as hint_second. */
+ *  next call's hint_second, or -1 where none is known; it may be the same array as hint_second. A query whose
+ * best score is not above `floor` may get at = -1, score = -inf; not to be used together with hints or `second`. */
 typedef struct wni_argmin_base {
     const wni_mat *base;
     const float *bias; /* (base n) or NULL */
     const struct wni_filter *packed;
     const int32_t *hint, *hint_second; /* (queries n) or NULL */
     int32_t *second_at;                /* (queries n) or NULL */
+    const float *floor;                /* (queries n) or NULL */
 } wni_argmin_base;
 wn_status wni_scan_argmin_with(wn_ctx *ctx, const wni_queries *queries, const wni_argmin_base *base,
                                int32_t *at, float *score, float *second);
@@ -97,8 +99,8 @@ wn_status wni_scan_topk(wn_ctx *ctx, const wni_queries *queries, const wni_queri
  * unit length under cosine): at (n, k) base row numbers, nearest first, at a tie the smaller, -1 past the end;
  * key (n, k) the squared distances, +Inf past the end. Exact: what the scores leave in doubt is compared by
  * distance. WN_E_DATA when a distance is not finite. */
-wn_status wni_scan_exact(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base, int64_t k,
-                         int64_t *at, float *key);
+wn_status wni_scan_exact(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base,
+                         int64_t k, int64_t *at, float *key);
 
 /* threshold: every pair with score >= floor, ordered by query then base row. */
 typedef struct wni_pair {

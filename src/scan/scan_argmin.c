@@ -126,15 +126,54 @@ static int nearest_wants(void *self, int64_t q0, int64_t m, int64_t b0, int64_t 
     return !a->limit;
 }
 
+/* Block by block through the filter: what a query has so far is what the next block must beat. */
+typedef struct carried {
+    const wni_queries *queries;
+    int64_t *at;
+    float *score;
+    int32_t *block_at; /* (n) */
+    float *block_score;
+    int64_t total; /* base rows */
+} carried;
+
+static wn_status carry_block(wn_ctx *ctx, void *arg, const wni_mat *block, int64_t first,
+                             float *half_norms)
+{
+    const carried *c = arg;
+    const wni_argmin_base base = {.base = block, .bias = half_norms, .floor = c->score};
+    wn_status st;
+
+    wni_progress(ctx, "compare rows", first, c->total);
+    st = wni_scan_argmin_with(ctx, c->queries, &base, c->block_at, c->block_score, NULL);
+
+    for (int64_t q = 0; st == WN_OK && q < c->queries->n; q++) {
+        if (c->block_at[q] < 0 || (c->at[q] >= 0 && !(c->block_score[q] > c->score[q]))) continue;
+        c->at[q] = first + c->block_at[q];
+        c->score[q] = c->block_score[q];
+    }
+    return st;
+}
+
 wn_status wni_scan_nearest(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base, int l2,
                            const int64_t *limit, int64_t *at, float *score)
 {
     static const wni_epilogue epilogue = {nearest_tile, NULL, nearest_wants};
     nearest self = {wni_kernels_of(ctx), {NULL, 0}, l2, limit, at, score};
+    carried carry = {queries, at, score, NULL, NULL, base->n};
+    wn_status st;
 
     for (int64_t q = 0; q < queries->n; q++) {
         at[q] = -1;
         score[q] = -INFINITY;
     }
-    return wni_scan_stream(ctx, queries, base, &epilogue, &self, l2 ? &self.bias : NULL);
+    if (limit || queries->n == 0 || !wni_filter_wanted(ctx, wn_pool_dim(base->pool), base->n) ||
+        wni_budget_left(ctx) / 8 < queries->n * (int64_t)(sizeof *at + sizeof *score))
+        return wni_scan_stream(ctx, queries, base, &epilogue, &self, l2 ? &self.bias : NULL);
+    WNI_NEW(ctx, carry.block_at, queries->n);
+    WNI_NEW(ctx, carry.block_score, queries->n);
+    WNI_TRY(wni_scan_blocks(ctx, base, l2, carry_block, &carry));
+done:
+    wni_free(ctx, carry.block_at);
+    wni_free(ctx, carry.block_score);
+    return st;
 }

@@ -249,6 +249,41 @@ static void few_rows_and_odd_shapes(void **state)
     }
 }
 
+/* A base in several blocks: what a query has must be beaten by later blocks, ties stay where they are. */
+static void nearest_in_blocks(void **state)
+{
+    enum { NQ = 200, NB = 9000 };
+    int64_t at[2][NQ];
+    float score[2][NQ];
+
+    (void)state;
+    for (int kind = 0; kind < KINDS; kind++) {
+        data x = make((enum kind)kind, NQ, NB, 60);
+
+        for (int filter = 0; filter < 2; filter++) {
+            wn_ctx *ctx = open_ctx(2, -1, filter);
+            wni_queries queries = {.n = NQ}, base = {.n = NB};
+            wn_pool *q, *b;
+
+            ts_ok(ctx, wn_pool_wrap(ctx, x.q, NQ, x.d, WN_F32, WN_L2, &q));
+            ts_ok(ctx, wn_pool_wrap(ctx, x.b, NB, x.d, WN_F32, WN_L2, &b));
+            queries.pool = q;
+            base.pool = b;
+            ctx->budget_bytes = wn_ctx_live_bytes(ctx) + ((int64_t)5 << 20);
+            ts_ok(ctx, wni_scan_nearest(ctx, &queries, &base, kind != OVERFLOW, NULL, at[filter],
+                                        score[filter]));
+            assert_true(filter == (wn_ctx_filter_counts(ctx).rows > 0 ||
+                                   wn_ctx_filter_counts(ctx).plain > 0));
+            wn_pool_free(q);
+            wn_pool_free(b);
+            wn_ctx_free(ctx);
+        }
+        assert_memory_equal(at[0], at[1], sizeof at[0]);
+        assert_memory_equal(score[0], score[1], sizeof score[0]);
+        drop(&x);
+    }
+}
+
 /* Features of pictures: the rows against 500 of themselves, so that some win by exactly nothing. */
 static void real_features(void **state)
 {
@@ -331,11 +366,9 @@ static void when_there_is_no_filter(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bounds_hold_for_every_pair),
-        cmocka_unit_test(argmin_is_the_f32_path),
-        cmocka_unit_test(few_rows_and_odd_shapes),
-        cmocka_unit_test(real_features),
-        cmocka_unit_test(work_is_counted),
+        cmocka_unit_test(bounds_hold_for_every_pair), cmocka_unit_test(argmin_is_the_f32_path),
+        cmocka_unit_test(few_rows_and_odd_shapes),    cmocka_unit_test(real_features),
+        cmocka_unit_test(nearest_in_blocks),          cmocka_unit_test(work_is_counted),
         cmocka_unit_test(when_there_is_no_filter),
     };
 
