@@ -7,6 +7,8 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdint.h>
+#include <string.h>
 
 #define WNI_FILTER_U      0x1p-24    /* unit roundoff of f32 */
 #define WNI_FILTER_LOWEST (-FLT_MAX) /* not -inf: columns that are not there have upper = -inf */
@@ -21,8 +23,15 @@ static inline double wni_filter_norm(float sum2)
 static inline float wni_filter_up(double v)
 {
     float f = (float)v;
+    uint32_t bits;
 
-    return (double)f < v ? nextafterf(f, INFINITY) : f;
+    if (!((double)f < v)) return f;
+    /* The next one up; f is not +inf, and -inf becomes the lowest number. */
+    if (f == 0) return FLT_MIN;
+    memcpy(&bits, &f, sizeof bits);
+    bits += f > 0 ? 1u : (uint32_t)-1;
+    memcpy(&f, &bits, sizeof f);
+    return f;
 }
 
 #endif

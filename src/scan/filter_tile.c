@@ -103,7 +103,7 @@ void wni_filter_tile_free(wn_ctx *ctx, wni_filter_tile *t)
 /* The bound's numbers of one row, in units of its scale. */
 static void bound_row(const wni_filter *f, wni_filter_tile *t, int64_t r, const float *stat)
 {
-    const double scale = (double)stat[WNI_CODES8_SCALE];
+    const double scale = (double)stat[WNI_CODES8_SCALE], per = (1 + 0x1p-40) / scale;
     const double y = wni_filter_norm(stat[WNI_CODES8_Y2]), x = wni_filter_norm(stat[WNI_CODES8_X2]);
     const double error = wni_filter_norm(stat[WNI_CODES8_ERROR2]) + 0x1p-23 * y;
 
@@ -115,9 +115,9 @@ static void bound_row(const wni_filter *f, wni_filter_tile *t, int64_t r, const 
     t->shift[r] = (double)stat[WNI_CODES8_YMEAN];
     t->doubt[r] = f->gamma * y * f->mean_norm * (1 + 0x1p-10) + 0x1p-120;
     if (t->plain[r]) return;
-    t->a = fmax(t->a, error / scale);
-    t->b = fmax(t->b, y / scale);
-    t->c = fmax(t->c, f->gamma * x / scale);
+    t->a = fmax(t->a, error * per);
+    t->b = fmax(t->b, y * per);
+    t->c = fmax(t->c, f->gamma * x * per);
 }
 
 void wni_filter_load(const wni_filter *f, wni_filter_tile *t, int64_t m)

@@ -27,37 +27,40 @@ static inline __m512 lower_of(const wni_group8 *g, int p, __m512 s, const int32_
     return _mm512_fmadd_ps(s, v, _mm512_load_ps(g->low + p * WNI_PANEL8));
 }
 
-/* need, or best and need, from the 64 lowers. */
-static void lift(int keep, const __m512 *lower, float *need, float *best)
+static inline __m512 highest(const __m512 *lower)
 {
-    __m512 top =
-        _mm512_max_ps(_mm512_max_ps(lower[0], lower[1]), _mm512_max_ps(lower[2], lower[3]));
-    float most = _mm512_reduce_max_ps(top);
+    return _mm512_max_ps(_mm512_max_ps(lower[0], lower[1]), _mm512_max_ps(lower[2], lower[3]));
+}
 
-    if (keep == 1) {
-        if (most > *need) *need = most;
-        return;
-    }
-    if (!(most > *need)) return;
-    /* The second largest: of each lane the second, and the lanes' largest but one of them. */
-    {
-        __m512 a = _mm512_min_ps(lower[0], lower[1]), b = _mm512_min_ps(lower[2], lower[3]);
-        __m512 ab =
-            _mm512_min_ps(_mm512_max_ps(lower[0], lower[1]), _mm512_max_ps(lower[2], lower[3]));
-        __m512 next = _mm512_max_ps(_mm512_max_ps(a, b), ab);
-        __mmask16 at = _mm512_cmp_ps_mask(top, _mm512_set1_ps(most), _CMP_EQ_OQ);
-        float second;
+/* need from the 64 lowers. */
+static void lift_one(const __m512 *lower, float *need)
+{
+    const float most = _mm512_reduce_max_ps(highest(lower));
 
-        at &= (__mmask16)-at;
-        next = _mm512_mask_max_ps(next, (__mmask16)~at, next, top);
-        second = _mm512_reduce_max_ps(next);
-        if (most > *best) {
-            if (*best > second) second = *best;
-            *best = most;
-        } else
-            second = most;
-        if (second > *need) *need = second;
-    }
+    if (most > *need) *need = most;
+}
+
+/* best and need, the second largest, from the 64 lowers. */
+static void lift_two(const __m512 *lower, float *need, float *best)
+{
+    const __m512 top = highest(lower);
+    const __m512 a = _mm512_min_ps(lower[0], lower[1]), b = _mm512_min_ps(lower[2], lower[3]);
+    const __m512 ab =
+        _mm512_min_ps(_mm512_max_ps(lower[0], lower[1]), _mm512_max_ps(lower[2], lower[3]));
+    const float most = _mm512_reduce_max_ps(top);
+    __mmask16 at = _mm512_cmp_ps_mask(top, _mm512_set1_ps(most), _CMP_EQ_OQ);
+    __m512 next = _mm512_max_ps(_mm512_max_ps(a, b), ab); /* of each lane the second */
+    float second;
+
+    at &= (__mmask16)-at;
+    next = _mm512_mask_max_ps(next, (__mmask16)~at, next, top);
+    second = _mm512_reduce_max_ps(next);
+    if (most > *best) {
+        if (*best > second) second = *best;
+        *best = most;
+    } else
+        second = most;
+    if (second > *need) *need = second;
 }
 
 /* What the 16 columns of panel p must reach. */
@@ -83,39 +86,52 @@ static inline void forget(const int32_t *known, int32_t first, __m512 *lower)
         }
 }
 
-/* A row with the 64 integers in `dot`: raises what it needs and lists its hits. */
+/* need, or best and need, from those of the lowers that count. */
+static void lift(const wni_group8 *g, const wni_rows8 *rows, int64_t r, const float *stored)
+{
+    __m512 lower[PANELS];
+
+    for (int p = 0; p < PANELS; p++)
+        lower[p] = _mm512_load_ps(stored + p * WNI_PANEL8);
+    if (rows->known) forget(rows->known + 2 * r, g->first, lower);
+    if (rows->keep == 2)
+        lift_two(lower, &rows->need[r], &rows->best[r]);
+    else
+        lift_one(lower, &rows->need[r]);
+}
+
+/* A row with the 64 integers in `dot`: raises what it needs and lists its hits, of which there are few. */
 static __attribute__((noinline)) int64_t row_hits(const wni_group8 *g, const int32_t *dot,
                                                   int64_t r, const wni_rows8 *rows,
                                                   const wni_hits8 *hits, int64_t count)
 {
-    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    const __m512 s = _mm512_set1_ps(rows->scale[r]);
-    __m512 upper[PANELS], lower[PANELS];
+    float upper[WNI_GROUP8] __attribute__((aligned(64)));
+    float lower[WNI_GROUP8] __attribute__((aligned(64)));
+    const __m512 s = _mm512_set1_ps(rows->scale[r]), before = _mm512_set1_ps(rows->need[r]);
+    unsigned above = 0;
+    uint64_t reached = 0;
 
     for (int p = 0; p < PANELS; p++) {
-        upper[p] = upper_of(g, p, s, dot);
-        lower[p] = lower_of(g, p, s, dot);
-    }
-    if (rows->keep) {
-        __m512 counted[PANELS] = {lower[0], lower[1], lower[2], lower[3]};
+        const __m512 low = lower_of(g, p, s, dot);
 
-        if (rows->known) forget(rows->known + 2 * r, g->first, counted);
-        lift(rows->keep, counted, &rows->need[r], rows->keep == 2 ? &rows->best[r] : 0);
+        _mm512_store_ps(upper + p * WNI_PANEL8, upper_of(g, p, s, dot));
+        _mm512_store_ps(lower + p * WNI_PANEL8, low);
+        above |= _mm512_cmp_ps_mask(low, before, _CMP_GT_OQ);
     }
+    if (above && rows->keep) lift(g, rows, r, lower);
     for (int p = 0; p < PANELS; p++) {
-        __mmask16 hit = _mm512_cmp_ps_mask(upper[p], need_of(g, rows, r, p), _CMP_GE_OQ), store;
-        __m512i column = _mm512_add_epi32(lane, _mm512_set1_epi32(g->first + p * WNI_PANEL8));
+        const __m512 high = _mm512_load_ps(upper + p * WNI_PANEL8);
 
-        if (!hit) continue;
-        /* Compressed in a register first: a compressing store is slow on some processors. */
-        store = (__mmask16)((1u << __builtin_popcount(hit)) - 1);
-        _mm512_mask_storeu_epi32(hits->row + count, store,
-                                 _mm512_set1_epi32(rows->first + (int32_t)r));
-        _mm512_mask_storeu_epi32(hits->column + count, store,
-                                 _mm512_maskz_compress_epi32(hit, column));
-        _mm512_mask_storeu_ps(hits->upper + count, store, _mm512_maskz_compress_ps(hit, upper[p]));
-        _mm512_mask_storeu_ps(hits->lower + count, store, _mm512_maskz_compress_ps(hit, lower[p]));
-        count += __builtin_popcount(hit);
+        reached |= (uint64_t)_mm512_cmp_ps_mask(high, need_of(g, rows, r, p), _CMP_GE_OQ)
+                   << p * WNI_PANEL8;
+    }
+    for (; reached; reached &= reached - 1) {
+        const int c = __builtin_ctzll(reached);
+
+        hits->row[count] = rows->first + (int32_t)r;
+        hits->column[count] = g->first + c;
+        hits->upper[count] = upper[c];
+        hits->lower[count++] = lower[c];
     }
     return count;
 }
