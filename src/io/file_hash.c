@@ -98,9 +98,15 @@ static wn_status hash_path(wn_ctx *ctx, const char *path, int every_file, int64_
 {
     folder_hash f = {ctx, 0, 0, fn, user, every_file};
     struct stat info;
+    char seal[4096];
     wn_status st;
 
     if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
+        if (snprintf(seal, sizeof seal, "%s/" WNI_SEAL_NAME, path) < (int)sizeof seal &&
+            wni_file_exists(seal)) {
+            st = wni_file_hash(ctx, seal, bytes, hash);
+            return st == WN_OK && fn ? fn(user, WNI_SEAL_NAME, *bytes, *hash) : st;
+        }
         st = wni_folder_walk(ctx, path, !every_file, add_hash, &f);
         *bytes = f.bytes;
         *hash = f.hash;

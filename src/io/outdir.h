@@ -76,6 +76,9 @@ wn_status wni_npy_load_typed(wn_ctx *ctx, const char *path, const char *descrs, 
 
 /* Size and XXH3 64-bit hash of a file's bytes. */
 wn_status wni_file_hash(wn_ctx *ctx, const char *path, int64_t *bytes, uint64_t *hash);
+/* A folder with this file in it is sealed: the file holds the checksum of every other, so that its own hash says
+ * all, and nothing else is read. */
+#define WNI_SEAL_NAME "index.json"
 /* The same over everything at `path`: of a file its bytes; of a folder all .npy files below it with their
  * names, in byte order of the names. fn (or NULL) gets each file; names are relative to `path`. */
 typedef wn_status (*wni_hash_fn)(void *user, const char *name, int64_t bytes, uint64_t hash);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/os.h"
+#include "io/folder_lock.h"
 #include "io/memfolder.h"
 #include "registry/job_impl.h"
 #include "registry/record.h"
@@ -224,13 +225,14 @@ done:
 }
 
 /* A method that updates puts its output in the place of its first input. */
-static wn_status take_place(wn_job *job)
+static wn_status take_place(wn_job *job, int *lock)
 {
     const wn_family_input *first = wn_method_positional(job->method, 0);
     const wni_job_path *given = find_given(job, first->name);
     wn_status st;
 
     if (!given || wni_is_memory_path(given->path)) return WN_OK;
+    WNI_TRY(wni_folder_lock(job->ctx, given->path, lock));
     WNI_TRY(wn_job_output(job, given->path));
     WNI_TRY(wn_job_set(job, "force", "1"));
 done:
@@ -342,6 +344,7 @@ static wn_status run_job(wn_job *job, int plan, wn_estimate *estimate)
     const wn_filter_counts begin_filter = wn_ctx_filter_counts(ctx);
     char **paths = NULL;
     uint64_t *stamp = NULL;
+    int lock = -1;
     bool texts;
     wn_status st;
 
@@ -353,7 +356,8 @@ static wn_status run_job(wn_job *job, int plan, wn_estimate *estimate)
     WNI_TRY(wn_params_check(ctx, job->method, job->params));
     WNI_TRY(wni_manifest_check_words(job));
     WNI_TRY(check_inputs(job));
-    if (!plan && !job->output && job->method->flags & WN_METHOD_UPDATES) WNI_TRY(take_place(job));
+    if (!plan && !job->output && job->method->flags & WN_METHOD_UPDATES)
+        WNI_TRY(take_place(job, &lock));
     if (!plan && !job->output) {
         st = wni_fail(ctx, WN_E_USAGE, "%s %s: no output; give -o NAME", job->family->name,
                       job->method->name);
@@ -391,6 +395,7 @@ done:
     wn_table_free(run.table);
     wn_pool_free(run.pool);
     wni_out_abort(run.out);
+    wni_folder_unlock(lock);
     wni_record_free(run.record);
     wni_paths_free(ctx, paths);
     wni_free(ctx, stamp);
