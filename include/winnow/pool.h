@@ -20,7 +20,8 @@ typedef struct wn_pool_options {
     int32_t dtype;  /* wn_dtype of a raw file or of 2-byte void data in .npy; -1 = from the file */
     int64_t dim;    /* columns of a raw file; 0 = from the file */
     int64_t rows;   /* read only this many rows of the first file(s); 0 = all */
-    const char *member; /* array inside .npz or .safetensors; NULL = the only two-dimensional one */
+    const char
+        *member; /* array inside .npz, .safetensors or .hdf5; NULL = the only two-dimensional one */
 } wn_pool_options;
 
 /* Fills `options` with the defaults: everything from the file, WN_L2. */
@@ -29,7 +30,7 @@ WN_API void wn_pool_options_init(wn_pool_options *options);
 /* Opens files as one pool, in the order given. A pattern with * ? [ is expanded and its files sorted
  * as strings. Formats, by content first and name second: .npy (v1-v3; f2 f4 f8 i1 u1 i4, either byte
  * order, C or Fortran), .npz (stored members), .fvecs .bvecs .ivecs, .fbin .u8bin .i8bin .ibin,
- * .safetensors, raw with dtype and dim. FILE:MEMBER picks an array inside a container.
+ * .safetensors, .hdf5 (uncompressed datasets; `train` unless named), raw with dtype and dim. FILE:MEMBER picks an array inside a container.
  * Only headers and sizes are read here; wn_pool_check() reads the rows.
  * Errors: WN_E_DATA names file, found, expected and what to do; WN_E_IO. */
 WN_API wn_status wn_pool_open(wn_ctx *ctx, const char *const *paths, int32_t n_paths,

@@ -56,8 +56,8 @@ wn_status wni_vecfile_floats(wn_ctx *ctx, const wni_vecfile *v, int64_t first, i
 /* The stored bytes in native byte order, out (n, d * element bytes). */
 wn_status wni_vecfile_raw(wn_ctx *ctx, const wni_vecfile *v, int64_t first, int64_t n, void *out);
 
-/* Splits "a.npz:emb" into file and member: at the first colon after a name that is a file or ends in .npz
- * or .safetensors. *file belongs to the caller (wni_free); *member points into path, NULL = none. */
+/* Splits "a.npz:emb" into file and member: at the first colon after a name that is a file or ends in .npz,
+ * .safetensors or .hdf5. *file belongs to the caller (wni_free); *member points into path, NULL = none. */
 wn_status wni_member_split(wn_ctx *ctx, const char *path, char **file, const char **member);
 
 /* ---- between the format readers (one .c each) and vecfile_open.c ------------------------------------ */
@@ -84,6 +84,8 @@ wn_status wni_read_xvecs(wn_ctx *ctx, const wni_infile *file, const wni_vecfile_
                          char **label, wni_layout *out);
 wn_status wni_read_bigann(wn_ctx *ctx, const wni_infile *file, const wni_vecfile_want *want,
                           char **label, wni_layout *out);
+wn_status wni_read_hdf5(wn_ctx *ctx, const wni_infile *file, const wni_vecfile_want *want,
+                        char **label, wni_layout *out);
 wn_status wni_read_safetensors(wn_ctx *ctx, const wni_infile *file, const wni_vecfile_want *want,
                                char **label, wni_layout *out);
 

@@ -37,6 +37,7 @@ wn_status wni_member_split(wn_ctx *ctx, const char *path, char **file, const cha
         (*file)[length] = 0;
         if (length > 0 && colon[1] &&
             (wni_has_suffix(*file, ".npz") || wni_has_suffix(*file, ".safetensors") ||
+             wni_has_suffix(*file, ".hdf5") || wni_has_suffix(*file, ".h5") ||
              wni_file_exists(*file))) {
             *member = colon + 1;
             return WN_OK;
@@ -77,7 +78,7 @@ static wn_status read_raw(wn_ctx *ctx, const wni_infile *file, const wni_vecfile
 
 static wn_status unknown(wn_ctx *ctx, const char *path)
 {
-    static const char *const tables[] = {".parquet", ".h5", ".hdf5", ".arrow", ".pt", ".pkl"};
+    static const char *const tables[] = {".parquet", ".arrow", ".pt", ".pkl"};
     static const char *const packed[] = {".gz", ".zst", ".xz", ".bz2", ".zip"};
 
     if (wni_has_suffix(path, ".npy"))
@@ -101,7 +102,7 @@ static wn_status unknown(wn_ctx *ctx, const char *path)
     return wni_fail(
         ctx, WN_E_DATA,
         "%s: found no known vector format, expected .npy .npz .fvecs .bvecs .ivecs .fbin "
-        ".u8bin .i8bin .ibin .safetensors; if it is raw data, say --dtype and --dim",
+        ".u8bin .i8bin .ibin .safetensors .hdf5; if it is raw data, say --dtype and --dim",
         path);
 }
 
@@ -128,6 +129,9 @@ static wn_status choose_reader(wn_ctx *ctx, const wni_infile *file, const wni_ve
     if (!*reader && (wni_has_suffix(file->path, ".safetensors") ||
                      (!raw && head[8] == '{' && wni_le64(head) <= (uint64_t)file->bytes)))
         *reader = wni_read_safetensors;
+    if (!*reader && (memcmp(head, "\x89HDF\r\n\x1a\n", 8) == 0 ||
+                     wni_has_suffix(file->path, ".hdf5") || wni_has_suffix(file->path, ".h5")))
+        *reader = wni_read_hdf5;
     if (!*reader && raw) *reader = read_raw;
     return *reader ? WN_OK : unknown(ctx, file->path);
 }
@@ -219,10 +223,11 @@ wn_status wni_vecfile_open(wn_ctx *ctx, const char *path, const wni_vecfile_want
     }
     WNI_TRY(choose_reader(ctx, &out->file, want, &reader));
     if (want->member && reader != wni_read_npz && reader != wni_read_safetensors &&
-        reader != wni_read_npy) {
-        st = wni_fail(ctx, WN_E_USAGE,
-                      "%s: member '%s' was asked for; only .npz and .safetensors have members",
-                      path, want->member);
+        reader != wni_read_hdf5 && reader != wni_read_npy) {
+        st = wni_fail(
+            ctx, WN_E_USAGE,
+            "%s: member '%s' was asked for; only .npz, .safetensors and .hdf5 have members", path,
+            want->member);
         goto done;
     }
     WNI_TRY(reader(ctx, &out->file, want, &out->label, &a));

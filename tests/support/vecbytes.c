@@ -183,6 +183,123 @@ void ts_put_safetensors(ts_bytes *b, const char *json, const void *data, size_t 
     ts_put(b, data, bytes);
 }
 
+/* ---- HDF5 ------------------------------------------------------------------------------------- */
+
+/* The messages of a dataset: shape, type f32, where the rows lie. */
+static void put_dataset(ts_bytes *b, int newer, uint64_t n, uint64_t d, uint64_t data)
+{
+    /* Class and version, bit field, size; bit offset and precision; exponent, mantissa, bias. */
+    static const unsigned char f32[20] = {0x11, 0x20, 0x1f, 0, 4, 0,  0,   0, 0, 0,
+                                          32,   0,    23,   8, 0, 23, 127, 0, 0, 0};
+    const uint64_t types[3] = {1, 3, 8};
+    const uint64_t sizes[3] = {newer ? 20 : 24, newer ? 20 : 24, newer ? 18 : 24};
+
+    if (newer) {
+        ts_put(b, "OHDR\2\0", 6);
+        ts_put_le(b, sizes[0] + sizes[1] + sizes[2] + 3 * 4, 1);
+    } else {
+        ts_put_le(b, 1, 2);
+        ts_put_le(b, 3, 2);
+        ts_put_le(b, 1, 4);
+        ts_put_le(b, sizes[0] + sizes[1] + sizes[2] + 3 * 8, 8);
+    }
+    for (int i = 0; i < 3; i++) {
+        size_t end;
+        ts_put_le(b, types[i], newer ? 1 : 2);
+        ts_put_le(b, sizes[i], 2);
+        ts_put_le(b, 0, newer ? 1 : 4);
+        end = b->n + sizes[i];
+        if (i == 0) {
+            ts_put_le(b, newer ? 2 : 1, 1);
+            ts_put_le(b, 2, 1);
+            ts_put_le(b, newer ? 0x100 : 0, newer ? 2 : 6);
+            ts_put_le(b, n, 8);
+            ts_put_le(b, d, 8);
+        } else if (i == 1) {
+            ts_put(b, f32, sizeof f32);
+        } else {
+            ts_put_le(b, 0x103, 2);
+            ts_put_le(b, data, 8);
+            ts_put_le(b, n * d * 4, 8);
+        }
+        ts_put_le(b, 0, (int)(end - b->n));
+    }
+    if (newer) ts_put_le(b, 0, 4); /* a checksum that nobody checks */
+}
+
+void ts_put_hdf5(ts_bytes *b, int newer, const char *name, uint64_t n, uint64_t d, const void *rows,
+                 size_t bytes)
+{
+    ts_put(b, "\x89HDF\r\n\x1a\n", 8);
+    if (newer) { /* superblock, root group with one link, dataset, rows */
+        const uint64_t root = 48, set = root + 7 + 4 + 11 + strlen(name) + 4;
+        ts_put_le(b, 0x080802, 4);
+        ts_put_le(b, 0, 8);
+        ts_put_le(b, UINT64_MAX, 8);
+        ts_put_le(b, set + 85 + bytes, 8);
+        ts_put_le(b, root, 8);
+        ts_put_le(b, 0, 4);
+        ts_put(b, "OHDR\2\0", 6);
+        ts_put_le(b, 4 + 11 + strlen(name), 1);
+        ts_put_le(b, 6, 1);
+        ts_put_le(b, 11 + strlen(name), 2);
+        ts_put_le(b, 0, 1);
+        ts_put_le(b, 1, 2);
+        ts_put_le(b, strlen(name), 1);
+        ts_put_text(b, name);
+        ts_put_le(b, set, 8);
+        ts_put_le(b, 0, 4);
+        put_dataset(b, 1, n, d, set + 7 + 70 + 4);
+    } else { /* superblock, root group: its index, symbols and names; dataset, rows */
+        const uint64_t root = 96, tree = root + 40, symbols = tree + 48, heap = symbols + 48;
+        const uint64_t names = heap + 32, room = (8 + strlen(name) + 8) / 8 * 8;
+        const uint64_t set = names + room;
+        ts_put_le(b, 0, 5);
+        ts_put_le(b, 0x0808, 3);
+        ts_put_le(b, 0x100004, 8);
+        ts_put_le(b, 0, 8);
+        ts_put_le(b, UINT64_MAX, 8);
+        ts_put_le(b, set + 112 + bytes, 8);
+        ts_put_le(b, UINT64_MAX, 8);
+        ts_put_le(b, 0, 8);
+        ts_put_le(b, root, 8);
+        ts_put_le(b, 1, 8);
+        ts_put_le(b, tree, 8);
+        ts_put_le(b, heap, 8);
+        ts_put_le(b, 1, 2);
+        ts_put_le(b, 1, 2);
+        ts_put_le(b, 1, 4);
+        ts_put_le(b, 24, 8);
+        ts_put_le(b, 17, 2);
+        ts_put_le(b, 16, 2);
+        ts_put_le(b, 0, 4);
+        ts_put_le(b, tree, 8);
+        ts_put_le(b, heap, 8);
+        ts_put(b, "TREE\0\0", 6);
+        ts_put_le(b, 1, 2);
+        ts_put_le(b, UINT64_MAX, 8);
+        ts_put_le(b, UINT64_MAX, 8);
+        ts_put_le(b, 0, 8);
+        ts_put_le(b, symbols, 8);
+        ts_put_le(b, 8, 8);
+        ts_put(b, "SNOD\1\0", 6);
+        ts_put_le(b, 1, 2);
+        ts_put_le(b, 8, 8);
+        ts_put_le(b, set, 8);
+        ts_put_le(b, 0, 24);
+        ts_put(b, "HEAP", 4);
+        ts_put_le(b, 0, 4);
+        ts_put_le(b, room, 8);
+        ts_put_le(b, UINT64_MAX, 8);
+        ts_put_le(b, names, 8);
+        ts_put_le(b, 0, 8);
+        ts_put_text(b, name);
+        ts_put_le(b, 0, (int)(room - 8 - strlen(name)));
+        put_dataset(b, 0, n, d, set + 112);
+    }
+    ts_put(b, rows, bytes);
+}
+
 /* ---- samples --------------------------------------------------------------------------------- */
 
 static void put_xvecs(ts_bytes *b, const int *x, wn_dtype dtype)
@@ -217,9 +334,9 @@ int ts_vec_sample(int i, const char **name, ts_bytes *b)
 {
     static const int x[12] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
     static const int by_column[12] = {1, 5, 9, 2, 6, 10, 3, 7, 11, 4, 8, 12};
-    static const char *const names[] = {"s.npy",   "big.npy", "column.npy",   "s.npz",  "s64.npz",
-                                        "s.fvecs", "s.bvecs", "s.ivecs",      "s.fbin", "s.u8bin",
-                                        "s.i8bin", "s.ibin",  "s.safetensors"};
+    static const char *const names[] = {"s.npy",   "big.npy", "column.npy",    "s.npz",  "s64.npz",
+                                        "s.fvecs", "s.bvecs", "s.ivecs",       "s.fbin", "s.u8bin",
+                                        "s.i8bin", "s.ibin",  "s.safetensors", "s.hdf5", "s.h5"};
     static const char json[] =
         "{\"__metadata__\":{\"format\":\"pt\"},"
         "\"bias\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[24,40]},"
@@ -266,6 +383,12 @@ int ts_vec_sample(int i, const char **name, ts_bytes *b)
         break;
     case 11:
         put_bigann(b, x, WN_I32);
+        break;
+    case 13:
+    case 14:
+        ts_put_numbers(&data, x, 12, WN_F32, 0);
+        ts_put_hdf5(b, i == 14, "emb", 3, 4, data.v, data.n);
+        ts_bytes_free(&data);
         break;
     default:
         ts_put_numbers(&data, x, 12, WN_F16, 0);

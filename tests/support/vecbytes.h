@@ -39,6 +39,10 @@ void ts_put_zip(ts_bytes *b, const ts_member *member, int n, int zip64);
 /* A .safetensors with this JSON as header. */
 void ts_put_safetensors(ts_bytes *b, const char *json, const void *data, size_t bytes);
 
+/* An HDF5 file with one dataset of f32 rows in its root group, in the form of h5py's default or in the newer. */
+void ts_put_hdf5(ts_bytes *b, int newer, const char *name, uint64_t n, uint64_t d, const void *rows,
+                 size_t bytes);
+
 /* One small valid file (3 rows, 4 columns, numbers 1 to 12) per format; i from 0, 0 past the end. *name is
  * a fitting file name. */
 int ts_vec_sample(int i, const char **name, ts_bytes *b);

@@ -230,8 +230,8 @@ static void long_rows_and_columns(void **state)
 static void every_sample_reads(void **state)
 {
     static const int x[12] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
-    static const wn_dtype types[] = {WN_F32, WN_F64, WN_F16, WN_F32, WN_F32, WN_F32, WN_U8,
-                                     WN_I32, WN_F32, WN_U8,  WN_I8,  WN_I32, WN_F16};
+    static const wn_dtype types[] = {WN_F32, WN_F64, WN_F16, WN_F32, WN_F32, WN_F32, WN_U8, WN_I32,
+                                     WN_F32, WN_U8,  WN_I8,  WN_I32, WN_F16, WN_F32, WN_F32};
     const char *name;
     ts_bytes b;
     int i;
@@ -239,7 +239,7 @@ static void every_sample_reads(void **state)
     (void)state;
     for (i = 0; ts_vec_sample(i, &name, &b); i++)
         expect_rows(write_bytes(name, &b), NULL, types[i], x, 3, 4);
-    assert_int_equal(i, 13);
+    assert_int_equal(i, 15);
 }
 
 static void raw_with_dtype_and_dim(void **state)
@@ -687,6 +687,88 @@ static void bad_npz(void **state)
     FAIL("nothing.npz", &b, NULL, "found 0 members");
 }
 
+/* Whole files, then byte by byte what a reader must not believe. Of the older form the root's header is at 96,
+ * its index at 136, symbols at 184, names at 232, the dataset at 280. */
+static void bad_hdf5(void **state)
+{
+    static const struct {
+        int newer, at, bytes;
+        uint64_t value;
+        const char *words[3];
+    } cases[] = {
+        {0, 8, 1, 9, {"of a form that is not read (superblock 9)", "h5repack"}},
+        {0, 13, 1, 4, {"of a form that is not read"}},
+        {0, 64, 8, 1 << 20, {"lies outside the file", "truncated"}},
+        {0, 64, 8, 8, {"found no object header"}},
+        {0, 136, 1, 'X', {"found no index of a group"}},
+        {0, 136 + 32, 8, 136, {"found no symbols of a group"}},
+        {0, 184, 1, 'X', {"found no symbols of a group"}},
+        {0, 184 + 8, 8, 999, {"a name lies outside its group"}},
+        {0, 232 + 8, 8, (uint64_t)1 << 40, {"found no names of a group"}},
+        {0, 280 + 16 + 8 + 1, 1, 1, {"found 0 datasets that may be the vectors", "from: emb"}},
+        {0, 280 + 16 + 8 + 8, 8, 400, {"400 rows of 4 columns", "are missing"}},
+        {0, 280 + 16 + 8 + 8, 8, UINT64_MAX, {"lies outside the file"}},
+        {0, 280 + 16 + 2, 2, 2000, {"found 0 datasets"}},      /* a message beyond its header */
+        {0, 280 + 16 + 32 + 8, 1, 0x13, {"found 0 datasets"}}, /* text */
+        {0, 280 + 16 + 64 + 8 + 1, 1, 2, {"in chunks, maybe compressed", "h5repack"}},
+        {0, 280 + 16 + 64 + 8 + 2, 8, UINT64_MAX, {"no rows were written"}},
+        {0, 280 + 16 + 64 + 8 + 2, 8, 1 << 20, {"lies outside the file"}},
+        {1, 48, 1, 'X', {"found no object header"}},
+        {1, 54, 1, 200, {"lies outside the file"}},
+        {1, 48 + 7 + 4 + 2, 1, 100, {"a link is cut"}},
+    };
+    const char *name;
+    ts_bytes b = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char file[32];
+        (void)ts_vec_sample(13 + cases[i].newer, &name, &b);
+        for (int j = 0; j < cases[i].bytes; j++)
+            b.v[cases[i].at + j] = (unsigned char)(cases[i].value >> 8 * j);
+        snprintf(file, sizeof file, "bad%zu.hdf5", i);
+        expect_fail(file, &b, NULL, WN_E_DATA, cases[i].words);
+    }
+    for (int newer = 0; newer < 2; newer++) {
+        (void)ts_vec_sample(13 + newer, &name, &b);
+        b.n -= 5;
+        FAIL("cut.hdf5", &b, NULL, "");
+        (void)ts_vec_sample(13 + newer, &name, &b);
+        b.n = 60;
+        FAIL("cut.h5", &b, NULL, "lies outside the file", "copy it again");
+    }
+    ts_put_text(&b, "not a file of this kind");
+    FAIL("not.hdf5", &b, NULL, "is not HDF5");
+}
+
+static void hdf5_by_name(void **state)
+{
+    static const int x[4] = {1, 2, 3, 4};
+    wn_ctx *ctx = ts_ctx(1, -1);
+    ts_bytes b = {0}, data = {0};
+    wn_pool *pool;
+
+    (void)state;
+    for (int newer = 0; newer < 2; newer++) {
+        ts_put_numbers(&data, x, 4, WN_F32, 0);
+        ts_put_hdf5(&b, newer, "train", 2, 2, data.v, data.n);
+        (void)write_bytes("ann.hdf5", &b);
+        expect_rows(ts_path("ann.hdf5"), NULL, WN_F32, x, 2, 2);
+        expect_rows(ts_path("ann.hdf5:train"), NULL, WN_F32, x, 2, 2);
+        expect_rows(ts_path("ann.hdf5:/train"), NULL, WN_F32, x, 2, 2);
+        assert_int_equal(open_one(ctx, ts_path("ann.hdf5:test"), NULL, &pool), WN_E_DATA);
+        assert_non_null(strstr(wn_ctx_error(ctx), "found no dataset 'test'; there are: train"));
+        assert_int_equal(open_one(ctx, ts_path("ann.hdf5:train/x"), NULL, &pool), WN_E_DATA);
+        ts_bytes_free(&data);
+        /* The mark is enough, whatever the name. */
+        ts_put_numbers(&data, x, 4, WN_F32, 0);
+        ts_put_hdf5(&b, newer, "vectors", 2, 2, data.v, data.n);
+        expect_rows(write_bytes("vectors.bin", &b), NULL, WN_F32, x, 2, 2);
+        ts_bytes_free(&data);
+    }
+    wn_ctx_free(ctx);
+}
+
 static void bad_safetensors(void **state)
 {
     static const struct {
@@ -849,6 +931,8 @@ int main(void)
         cmocka_unit_test(bad_npy),
         cmocka_unit_test(bad_xvecs_and_bigann),
         cmocka_unit_test(bad_npz),
+        cmocka_unit_test(bad_hdf5),
+        cmocka_unit_test(hdf5_by_name),
         cmocka_unit_test(bad_safetensors),
         cmocka_unit_test(bad_others),
         cmocka_unit_test(shards_must_agree),
