@@ -55,7 +55,7 @@ static wn_status sort_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, i
 
 static void offer(const wni_topk_scan *t, const wni_self *scan, int64_t q, int64_t b, float score)
 {
-    if (isnan(score)) return;
+    if (isnan(score) || score < scan->floor[q]) return;
     wni_topk_push(t->score + q * t->k, t->at + q * t->k, t->k, &t->size[q], score, b);
     if (t->size[q] == t->k) scan->floor[q] = t->score[q * t->k];
 }

@@ -19,8 +19,7 @@
 #define FIRST_COLUMNS 256 /* of a stripe with itself, in f32: they give each row a first floor */
 #define WATCH_GROUPS  8   /* groups after which the hits are judged */
 #define HITS_SHARE    40  /* verifying more than one pair in so many costs more than f32 would */
-#define BATCH         16  /* pairs of a row handed on at once */
-#define AHEAD         8   /* hits whose rows are on their way from memory */
+#define CHUNK         64  /* hits measured at once */
 #define LEAST         (-0x1p126f)
 
 struct wni_self_work {
@@ -29,6 +28,7 @@ struct wni_self_work {
     float value[WNI_SCAN_COLUMNS];
     int64_t j[WNI_SCAN_COLUMNS];
     int32_t hits[WNI_SCAN_COLUMNS];
+    int32_t rows[WNI_SCAN_COLUMNS]; /* of the tile, beside hits */
     wni_filter_tile tile;
     int64_t verified;
 };
@@ -56,17 +56,18 @@ wn_status wni_self_work_new(wn_ctx *ctx, wni_self_scan *s)
     return s->work ? WN_OK : WN_E_NOMEM;
 }
 
-/* The values of row i of `left` with rows from + w->hits[0..n) of `right`, and the positions of these. */
-static void measure(const wni_self_scan *s, wni_self_work *w, int64_t i, int64_t from, int64_t n)
+/* The values of n pairs: rows i + w->rows[h] of `left` with j + w->hits[h] of `right`; their positions. */
+static void measure(const wni_self_scan *s, wni_self_work *w, int64_t i, int64_t j, int64_t n)
 {
-    const float *x = wni_mat_row(&s->left->rows, i), *y = wni_mat_row(&s->right->rows, from);
+    const float *x = wni_mat_row(&s->left->rows, i), *y = wni_mat_row(&s->right->rows, j);
+    const int64_t ld = s->left->rows.ld;
 
     if (s->scan->value == WNI_SELF_DOT)
-        s->kernels->dots_at(x, y, w->hits, n, s->left->rows.ld, w->value);
+        s->kernels->dot_pairs(x, w->rows, y, w->hits, n, ld, w->value);
     else
-        s->kernels->l2sqs_at(x, y, w->hits, n, s->left->rows.ld, w->value);
+        s->kernels->l2sq_pairs(x, w->rows, y, w->hits, n, ld, w->value);
     for (int64_t h = 0; h < n; h++)
-        w->j[h] = s->right->first + from + w->hits[h];
+        w->j[h] = s->right->first + j + w->hits[h];
 }
 
 /* ---- f32 ----------------------------------------------------------------------------------------- */
@@ -84,6 +85,7 @@ static wn_status offer_row(wn_ctx *ctx, const wni_self_scan *s, int worker, int6
                               scan->floor[row], half ? half[row] : 0, w->hits);
 
     if (n == 0) return WN_OK;
+    memset(w->rows, 0, (size_t)n * sizeof *w->rows);
     measure(s, w, i, from, n);
     return scan->take(ctx, scan, worker, row, w->j, w->value, n);
 }
@@ -166,22 +168,29 @@ static void fetch(const wni_mat *m, int64_t row)
         __builtin_prefetch(v + i);
 }
 
-/* The pairs of row r with w->hits[0..n), columns of the group from j0: measured, handed on. */
-static wn_status hand_on(wn_ctx *ctx, const wni_self_scan *s, int worker, int64_t i, int64_t r,
-                         int64_t j0, int64_t n)
+/* The pairs in w->rows and w->hits: measured, and handed on row by row. */
+static wn_status hand_on(wn_ctx *ctx, const wni_self_scan *s, int worker, int64_t i, int64_t j0,
+                         int64_t n)
 {
     const wni_self *scan = s->scan;
     wni_self_work *w = &s->work[worker];
     const float *half = scan->half ? scan->half + s->right->first : NULL;
-    wn_status st;
 
-    measure(s, w, i + r, 0, n);
+    measure(s, w, i, 0, n);
     w->verified += n;
-    st = scan->take(ctx, scan, worker, s->left->first + i + r, w->j, w->value, n);
-    set_need(s, &w->tile, i, r);
+    for (int64_t h = 0, end; h < n; h = end) {
+        const int64_t r = w->rows[h];
+        wn_status st;
+
+        for (end = h + 1; end < n && w->rows[end] == r; end++)
+            ;
+        st = scan->take(ctx, scan, worker, s->left->first + i + r, w->j + h, w->value + h, end - h);
+        if (st != WN_OK) return st;
+        set_need(s, &w->tile, i, r);
+    }
     for (int64_t h = 0; h < n; h++)
         w->other[w->hits[h] - j0] = other_of(scan->floor[w->j[h]], half ? half[w->hits[h]] : 0);
-    return st;
+    return WN_OK;
 }
 
 /* The hits of the group whose first column is j0. */
@@ -191,26 +200,24 @@ static wn_status verify(wn_ctx *ctx, const wni_self_scan *s, int worker, int64_t
     wni_self_work *w = &s->work[worker];
     wni_filter_tile *t = &w->tile;
     const wni_hits8 *hit = &t->hit;
-    int64_t held = 0, r = -1;
+    const int64_t hits = t->hits;
+    int64_t held = 0;
     wn_status st = WN_OK;
 
-    for (int64_t h = 0; h < wni_min(AHEAD, t->hits); h++)
-        fetch(&s->right->rows, hit->column[h]);
-    for (int64_t h = 0; h < t->hits; h++) {
-        const int64_t j = hit->column[h];
+    t->hits = 0;
+    for (int64_t h = 0; h < hits && st == WN_OK; h++) {
+        const int32_t j = hit->column[h], r = hit->row[h];
 
-        if (h + AHEAD < t->hits) fetch(&s->right->rows, hit->column[h + AHEAD]);
-        if (held > 0 && (hit->row[h] != r || held == BATCH)) {
-            if ((st = hand_on(ctx, s, worker, i, r, j0, held)) != WN_OK) return st;
-            held = 0;
-        }
-        r = hit->row[h];
         if (diagonal && j <= i + r) continue;
         if (hit->upper[h] < t->need[r] && hit->upper[h] < w->other[j - j0] + t->own[r]) continue;
-        w->hits[held++] = hit->column[h];
+        fetch(&s->right->rows, j);
+        w->rows[held] = r;
+        w->hits[held++] = j;
+        if (held < CHUNK) continue;
+        st = hand_on(ctx, s, worker, i, j0, held);
+        held = 0;
     }
-    if (held > 0) st = hand_on(ctx, s, worker, i, r, j0, held);
-    t->hits = 0;
+    if (held > 0 && st == WN_OK) st = hand_on(ctx, s, worker, i, j0, held);
     return st;
 }
 

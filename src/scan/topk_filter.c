@@ -15,8 +15,7 @@
 #define FIRST_COLUMNS 256 /* base rows that fill heaps in f32, 4 k if that is more */
 #define WATCH_GROUPS  16  /* groups after which the hits are judged */
 #define HITS_SHARE    40 /* verifying more than one base row in so many costs more than f32 would */
-#define BATCH         8  /* hits of a row verified at once */
-#define AHEAD         8  /* hits whose base rows are on their way from memory */
+#define CHUNK         64 /* hits verified at once */
 #define PLAIN_ROWS    64
 
 typedef struct work {
@@ -72,23 +71,28 @@ static void fetch(const filtered *s, int64_t c)
         __builtin_prefetch(row + i);
 }
 
-/* Base rows at[0..n) of the block for row r. */
-static void offer(const filtered *s, wni_filter_tile *tile, int64_t q0, int64_t r,
-                  const int32_t *at, int64_t n)
+typedef struct chunk {
+    int32_t row[CHUNK], column[CHUNK];
+} chunk;
+
+/* The pairs of the chunk by their canonical scores. */
+static void offer(const filtered *s, wni_filter_tile *tile, int64_t q0, const chunk *c, int64_t n)
 {
     const wni_topk_scan *t = s->t;
     const wni_filter *f = s->f;
-    const int64_t q = q0 + r;
-    float score[BATCH];
+    float score[CHUNK];
 
-    f->kernels->dots_at(wni_filter_row(f, tile, r), f->base->v, at, n, f->ld, score);
+    f->kernels->dot_pairs(tile->x, c->row, f->base->v, c->column, n, f->ld, score);
     for (int64_t h = 0; h < n; h++) {
-        if (f->bias) score[h] -= f->bias[at[h]];
+        const int64_t q = q0 + c->row[h];
+
+        if (f->bias) score[h] -= f->bias[c->column[h]];
         if (isnan(score[h])) continue;
+        if (t->size[q] == t->k && score[h] < t->score[q * t->k]) continue;
         wni_topk_push(t->score + q * t->k, t->at + q * t->k, t->k, &t->size[q], score[h],
-                      s->first + at[h]);
+                      s->first + c->column[h]);
+        set_need(s, tile, q0, c->row[h]);
     }
-    set_need(s, tile, q0, r);
 }
 
 /* Verifies the hits of one group. */
@@ -96,26 +100,25 @@ static int64_t verify(const filtered *s, wni_filter_tile *tile, int64_t q0)
 {
     const wni_topk_scan *t = s->t;
     const wni_hits8 *hit = &tile->hit;
-    int64_t verified = 0, held = 0, r = -1;
-    int32_t at[BATCH];
+    int64_t verified = 0, held = 0;
+    chunk c;
 
-    for (int64_t i = 0; i < wni_min(AHEAD, tile->hits); i++)
-        fetch(s, hit->column[i]);
     for (int64_t i = 0; i < tile->hits; i++) {
-        if (i + AHEAD < tile->hits) fetch(s, hit->column[i + AHEAD]);
-        if (held > 0 && (hit->row[i] != r || held == BATCH)) {
-            offer(s, tile, q0, r, at, held);
-            verified += held;
-            held = 0;
-        }
-        r = hit->row[i];
+        const int32_t r = hit->row[i], b = hit->column[i];
+
         if (hit->upper[i] < tile->need[r]) continue;
-        if (t->skip_self && wni_queries_row(t->base, s->first + hit->column[i]) ==
-                                wni_queries_row(t->queries, q0 + r))
+        if (t->skip_self &&
+            wni_queries_row(t->base, s->first + b) == wni_queries_row(t->queries, q0 + r))
             continue;
-        at[held++] = hit->column[i];
+        fetch(s, b);
+        c.row[held] = r;
+        c.column[held++] = b;
+        if (held < CHUNK) continue;
+        offer(s, tile, q0, &c, held);
+        verified += held;
+        held = 0;
     }
-    if (held > 0) offer(s, tile, q0, r, at, held);
+    offer(s, tile, q0, &c, held);
     tile->hits = 0;
     return verified + held;
 }

@@ -39,10 +39,10 @@ static void dot_and_l2sq_are_the_oracle(void **state)
     free(b);
 }
 
-static void lists_of_rows_are_the_oracle(void **state)
+static void pairs_of_rows_are_the_oracle(void **state)
 {
     enum { ROWS = 11 };
-    float *x = kt_alloc(4096 * 4), *b = kt_alloc(ROWS * 4096 * 4), out[ROWS + 1];
+    float *x = kt_alloc(ROWS * 4096 * 4), *b = kt_alloc(ROWS * 4096 * 4), out[ROWS + 1];
     const wni_kernels *oracle = wni_kernels_oracle();
 
     (void)state;
@@ -51,22 +51,22 @@ static void lists_of_rows_are_the_oracle(void **state)
             for (int isa = -1; isa <= (int)ts_best_isa(); isa++) {
                 const wni_kernels *k = isa < 0 ? oracle : wni_kernels_at(isa);
                 const int64_t ld = lengths[l];
-                int32_t at[ROWS];
+                int32_t at[ROWS], of[ROWS];
 
-                kt_fill(x, ld, kind, 1);
+                kt_fill(x, ROWS * ld, kind, 1);
                 kt_fill(b, ROWS * ld, kind, 2);
                 for (int n = 0; n <= ROWS; n++) {
                     for (int i = 0; i < n; i++)
-                        at[i] = i * 7 % ROWS;
+                        at[i] = i * 7 % ROWS, of[i] = i * 3 % ROWS;
                     out[n] = 42;
-                    k->dots_at(x, b, at, n, ld, out);
+                    k->dot_pairs(x, of, b, at, n, ld, out);
                     for (int i = 0; i < n; i++)
-                        same_bits(out[i], oracle->dot(x, b + at[i] * ld, ld), "dots_at", isa, ld,
-                                  kind);
-                    k->l2sqs_at(x, b, at, n, ld, out);
+                        same_bits(out[i], oracle->dot(x + of[i] * ld, b + at[i] * ld, ld),
+                                  "dot_pairs", isa, ld, kind);
+                    k->l2sq_pairs(x, of, b, at, n, ld, out);
                     for (int i = 0; i < n; i++)
-                        same_bits(out[i], oracle->l2sq(x, b + at[i] * ld, ld), "l2sqs_at", isa, ld,
-                                  kind);
+                        same_bits(out[i], oracle->l2sq(x + of[i] * ld, b + at[i] * ld, ld),
+                                  "l2sq_pairs", isa, ld, kind);
                     assert_true(out[n] == 42);
                 }
             }
@@ -166,7 +166,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dot_and_l2sq_are_the_oracle),
-        cmocka_unit_test(lists_of_rows_are_the_oracle),
+        cmocka_unit_test(pairs_of_rows_are_the_oracle),
         cmocka_unit_test(the_tree_is_the_canonical_one),
         cmocka_unit_test(products_are_fused),
         cmocka_unit_test(dots_is_dot_for_every_pair),
