@@ -19,7 +19,9 @@ typedef struct wn_cluster_report {
     int64_t empty_repaired; /* clusters that lost all rows and were given one */
     double inertia;   /* sum over rows of weight x squared Euclidean distance to the own centre */
     double imbalance; /* k * sum of (size / n)^2: 1 = all equal, k = all rows in one */
-    double skipped_share; /* share of row-centre distances that bounds made unnecessary */
+    double
+        skipped_share; /* share of row-centre distances that bounds made unnecessary; not the same
+                           * at every level of instructions */
 } wn_cluster_report;
 
 /* One label per row. All arrays belong to the partition. */

@@ -319,7 +319,7 @@ void wni_km_estimate(wn_ctx *ctx, int64_t n, int64_t d, const wni_km_opt *opt, w
     centers = k * (ld * 8 + 64);           /* centres and their next ones */
     run = centers + k * ld * 8 + rows * 4; /* the sums, the labels */
     run += chunk * 24;
-    if (opt->bounds) run += rows * 8 + (double)wni_km_play_bytes(n, d, opt->k, wn_ctx_threads(ctx));
+    if (opt->bounds) run += rows * 8 + (double)wni_km_play_bytes(ctx, n, d, opt->k);
     run += (double)moved_rows_of(wni_ld(d)) * ld * 4 + threads * tile * ld * 4 + ld * 8;
     run += threads * (ld * 4 + (double)((int64_t)1 << 20)); /* column ranges, scan tiles */
     start = k * 8;

@@ -15,7 +15,7 @@ int64_t wni_km_group_size(int64_t d, int64_t k)
     /* 5 d / 16 groups of two bytes a row are 16 % of the rows in f32. */
     int64_t most = wni_max(1, 5 * d / 16), size = wni_max(GROUP_MIN, (k + most - 1) / most);
 
-    return wni_min(wni_round_up(size, 4), wni_max(k, 1));
+    return wni_min(wni_round_up(size, size > 8 ? 16 : 4), wni_max(k, 1));
 }
 
 wn_status wni_km_groups_new(wni_km *km)

@@ -127,6 +127,7 @@ typedef struct wni_km {
     int64_t moved_rows;
 
     int assigned;              /* bounds and labels hold */
+    int32_t filter_rest;       /* iterations for which the filter stays off */
     double computed, possible; /* row-centre distances */
     int32_t iterations, converged;
     int64_t empty_repaired;
@@ -168,7 +169,7 @@ wn_status wni_km_groups_pack(wni_km *km);
 int64_t wni_km_play_scratch(int64_t ld, int64_t size);
 /* Centres of a group; bytes that groups, bounds and their scratch take. */
 int64_t wni_km_group_size(int64_t d, int64_t k);
-int64_t wni_km_play_bytes(int64_t n, int64_t d, int64_t k, int32_t threads);
+int64_t wni_km_play_bytes(const wn_ctx *ctx, int64_t n, int64_t d, int64_t k);
 /* Moves rows between the exact sums (or only between the sizes). */
 wn_status wni_km_apply(wni_km *km, const wni_km_change *change, int64_t n);
 /* Fills `half`, `cmax2` and `cmin2` after the centres changed. */

@@ -14,32 +14,18 @@
 #include <math.h>
 #include <string.h>
 
-#include "cluster/kmeans_margin.h"
+#include "cluster/kmeans_play.h"
 
 #define LANES       WNI_KM_LANES
 #define TILE_FLOATS ((int64_t)1 << 17) /* half of a small L2 */
 #define TILE_ROWS   512
 #define SAMPLE      1024
-#define DENSE       0.6 /* share in play from which looking at all is quicker */
-#define CODE_MOST   65504.0f
-
-/* What one worker needs for a tile. */
-typedef struct wni_km_tile {
-    int64_t *row;        /* (tile) numbers of the rows that are read */
-    int32_t *lane;       /* (tile) read row of each position, -1 = none */
-    float *x;            /* (tile, ld) */
-    float *few;          /* (LANES, ld) rows in play, gathered */
-    float *score;        /* (group size, LANES) */
-    float *reach;        /* (tile) by position; with a little room; -inf = not in play */
-    float *base;         /* (tile) by read row from here on: l^2 = base - 2 score */
-    float *best;         /* (tile) score of the best centre so far */
-    float *second;       /* (tile) the best but one in its group */
-    float *own;          /* (tile) score of the centre it had */
-    int32_t *at, *in;    /* (tile) that centre, and its group when that was looked at, else -1 */
-    double *error;       /* (tile) */
-    int32_t *list;       /* (tile) */
-    unsigned char *flag; /* (LANES) */
-} wni_km_tile;
+/* Shares of pairs in play from which all are looked at, with and without the filter; and the share that is left to
+ * f32 from which the filter rests for some iterations. */
+#define DENSE_FILTER 0.25
+#define DENSE        0.6
+#define VAIN         0.5
+#define REST         8
 
 static int64_t tile_rows(int64_t ld)
 {
@@ -50,58 +36,24 @@ int64_t wni_km_play_scratch(int64_t ld, int64_t size)
 {
     int64_t rows = tile_rows(ld);
 
-    return wni_round_up(rows * (16 + ld * 4 + 9 * 4) + LANES * (ld + size + 1) * 4 + 64, 64);
+    /* Rows, their codes, and 26 numbers a row. */
+    return wni_round_up(
+        rows * (ld * 5 + 4 * 8 + 20 * 4 + 2) + LANES * (ld + size + 1) * 4 + 32 * 64, 64);
 }
 
-int64_t wni_km_play_bytes(int64_t n, int64_t d, int64_t k, int32_t threads)
+int64_t wni_km_play_bytes(const wn_ctx *ctx, int64_t n, int64_t d, int64_t k)
 {
     int64_t size = wni_km_group_size(d, k), groups = (k + size - 1) / size, ld = wni_ld(d);
 
-    return threads * wni_km_play_scratch(ld, size) + wni_round_up(n, LANES) * groups * 2 +
-           k * (ld * 4 + 24) + groups * 12;
-}
-
-/* ---- 16-bit bounds ----------------------------------------------------------------------------------- */
-
-/* The largest code whose value is at most v, v >= 0 in units of the codes. */
-static inline uint16_t encode(float v)
-{
-    uint32_t bits;
-
-    v = v < CODE_MOST ? v : CODE_MOST;
-    if (v < 0x1p-14f) return (uint16_t)(v * 0x1p24f);
-    memcpy(&bits, &v, sizeof bits);
-    return (uint16_t)((bits >> 13) - (112u << 10));
-}
-
-/* Its value; 2^112 turns the exponents of one form into those of the other. */
-static inline float decode(uint16_t code)
-{
-    uint32_t bits = (uint32_t)code << 13;
-    float v;
-
-    memcpy(&v, &bits, sizeof v);
-    return v * 0x1p112f;
-}
-
-static inline uint16_t *bounds_of(const wni_km_groups *g, int64_t row, int64_t group)
-{
-    return g->lower + (row / LANES * g->n + group) * LANES + row % LANES;
+    return (wni_filter_wanted(ctx, d, k) ? wni_filter_bytes(d, k) : 0) +
+           wn_ctx_threads(ctx) * wni_km_play_scratch(ld, size) +
+           wni_round_up(n, LANES) * groups * 2 + k * (ld * 4 + 24) + groups * 12;
 }
 
 /* ---- one tile ------------------------------------------------------------------------------------------ */
 
-struct play {
-    wni_km *km;
-    wni_km_margin m;
-    int64_t first; /* row of the chunk, a multiple of LANES */
-    int64_t range;
-    int64_t *looked; /* (ranges) */
-    float unit;      /* of the codes, times 2^112 */
-};
-
 /* Widens the upper bounds of the tile by the last movement; sets `reach`. */
-static void widen(const struct play *s, const wni_km_tile *t, int64_t row0, int64_t m)
+static void widen(const wni_km_step *s, const wni_km_tile *t, int64_t row0, int64_t m)
 {
     wni_km *km = s->km;
 
@@ -110,7 +62,7 @@ static void widen(const struct play *s, const wni_km_tile *t, int64_t row0, int6
         double u = ((double)km->upper[row] + km->move[km->labels[row]]) * (1 + 1e-15);
 
         km->upper[row] = wni_km_up(u);
-        t->reach[i] = (float)(wni_km_reach(&s->m, km->norm2[row], km->upper[row]) * (1 + 0x1p-21));
+        t->reach[i] = wni_km_reach_up(s, row);
     }
     for (int64_t i = m; i < wni_round_up(m, LANES); i++)
         t->reach[i] = -INFINITY;
@@ -118,18 +70,18 @@ static void widen(const struct play *s, const wni_km_tile *t, int64_t row0, int6
 
 /* flag[i] = 1 where the group is within the reach of position p + i. A float sum rounds by less than the
  * room that both numbers have. */
-static inline void within(const struct play *s, const wni_km_tile *t, int64_t row0, int64_t p,
+static inline void within(const wni_km_step *s, const wni_km_tile *t, int64_t row0, int64_t p,
                           int64_t group, unsigned char *restrict flag)
 {
-    const uint16_t *code = bounds_of(&s->km->groups, row0 + p, group);
+    const uint16_t *code = wni_km_bounds(&s->km->groups, row0 + p, group);
     const float *reach = t->reach + p, drift = s->km->groups.drift_up[group], unit = s->unit;
 
     for (int64_t i = 0; i < LANES; i++)
-        flag[i] = !(decode(code[i]) * unit > reach[i] + drift);
+        flag[i] = !(wni_km_code_value(code[i]) * unit > reach[i] + drift);
 }
 
 /* Lists the rows that have any group in play; returns how many. */
-static int64_t pick_rows(const struct play *s, const wni_km_tile *t, int64_t row0, int64_t m)
+static int64_t pick_rows(const wni_km_step *s, const wni_km_tile *t, int64_t row0, int64_t m)
 {
     int64_t n = 0;
 
@@ -159,7 +111,7 @@ static wn_status read_rows(wn_ctx *ctx, const wni_km *km, const int64_t *row, in
 }
 
 /* The exact score with the own centre: the best so far, and a tight reach. */
-static void own_scores(const struct play *s, const wni_km_tile *t, int64_t row0, int64_t n)
+static void own_scores(const wni_km_step *s, const wni_km_tile *t, int64_t row0, int64_t n)
 {
     wni_km *km = s->km;
     const wni_kernels *kern = km->rows.kern;
@@ -178,6 +130,7 @@ static void own_scores(const struct play *s, const wni_km_tile *t, int64_t row0,
         t->at[i] = own;
         t->own[i] = -INFINITY;
         t->in[i] = -1;
+        t->count[i] = 0;
         if (own < 0) continue;
         t->best[i] = kern->dot(t->x + i * km->rows.ld, wni_mat_row(&km->centers, own), km->rows.ld);
         if (km->l2) t->best[i] -= km->half[own];
@@ -185,12 +138,12 @@ static void own_scores(const struct play *s, const wni_km_tile *t, int64_t row0,
         /* A widened one that is smaller holds too. */
         km->upper[row] = km->groups.fresh ? upper : fminf(km->upper[row], upper);
         t->own[i] = t->best[i];
-        t->reach[row - row0] = (float)(wni_km_reach(&s->m, norm2, km->upper[row]) * (1 + 0x1p-21));
+        t->reach[row - row0] = wni_km_reach_up(s, row);
     }
 }
 
 /* Read rows list[0..n) against one group: better centres and the group's bounds. */
-static void look(const struct play *s, const wni_km_tile *t, int64_t group, const int32_t *list,
+void wni_km_look(const wni_km_step *s, const wni_km_tile *t, int64_t group, const int32_t *list,
                  int64_t n)
 {
     const wni_km *km = s->km;
@@ -211,6 +164,7 @@ static void look(const struct play *s, const wni_km_tile *t, int64_t group, cons
     for (int64_t i = 0; i < n; i++) {
         int32_t r = list[i], center = g->center[from + at[i]];
 
+        t->count[r]++;
         /* Also when the own centre of this group wins again: its second is now known. */
         if (value[i] > t->best[r] || (value[i] == t->best[r] && center <= t->at[r])) {
             t->best[r] = value[i];
@@ -227,7 +181,7 @@ static void look(const struct play *s, const wni_km_tile *t, int64_t group, cons
         low[i] = (sqrtf(v > 0 ? v : 0) + drift) * ((1 - 0x1p-20f)) * up;
     }
     for (int64_t i = 0; i < n; i++)
-        *bounds_of(g, t->row[list[i]], group) = encode(low[i]);
+        *wni_km_bounds(g, t->row[list[i]], group) = wni_km_code(low[i]);
 }
 
 /* One step of rounding below the bound that `score` means for read row r in a group. */
@@ -236,11 +190,11 @@ static uint16_t code_of(const wni_km_groups *g, const wni_km_tile *t, int32_t r,
 {
     float v = t->base[r] - 2 * score, drift = wni_km_down(g->drift[group] * (1 - 0x1p-23));
 
-    return encode((sqrtf(v > 0 ? v : 0) + drift) * (1 - 0x1p-20f) * g->unit);
+    return wni_km_code((sqrtf(v > 0 ? v : 0) + drift) * (1 - 0x1p-20f) * g->unit);
 }
 
 /* All rows against all groups, LANES of them at a time. */
-static wn_status look_at_all(wn_ctx *ctx, const struct play *s, const wni_km_tile *t, int64_t n,
+static wn_status look_at_all(wn_ctx *ctx, const wni_km_step *s, const wni_km_tile *t, int64_t n,
                              int64_t *looked)
 {
     const wni_km_groups *g = &s->km->groups;
@@ -251,14 +205,14 @@ static wn_status look_at_all(wn_ctx *ctx, const struct play *s, const wni_km_til
             t->list[i] = (int32_t)i;
         WNI_TRY(wni_poll(ctx));
         for (int64_t group = 0; group < g->n; group++)
-            look(s, t, group, t->list + p, wni_min(LANES, n - p));
+            wni_km_look(s, t, group, t->list + p, wni_min(LANES, n - p));
     }
     *looked += n * s->km->k;
 done:
     return st;
 }
 
-static wn_status look_at_groups(wn_ctx *ctx, const struct play *s, const wni_km_tile *t,
+wn_status wni_km_look_at_groups(wn_ctx *ctx, const wni_km_step *s, const wni_km_tile *t,
                                 int64_t row0, int64_t m, int64_t *looked)
 {
     const wni_km_groups *g = &s->km->groups;
@@ -272,11 +226,11 @@ static wn_status look_at_groups(wn_ctx *ctx, const struct play *s, const wni_km_
             within(s, t, row0, p, group, t->flag);
             for (int64_t i = 0; i < LANES && p + i < m; i++) {
                 t->list[n] = t->lane[p + i];
-                n += t->flag[i];
+                n += t->flag[i] && t->in[t->lane[p + i]] != group; /* once is enough */
             }
         }
         for (int64_t p = 0; p < n; p += LANES)
-            look(s, t, group, t->list + p, wni_min(LANES, n - p));
+            wni_km_look(s, t, group, t->list + p, wni_min(LANES, n - p));
         *looked += n * wni_min(g->size, s->km->k - group * g->size);
     }
 done:
@@ -284,7 +238,7 @@ done:
 }
 
 /* What was found becomes labels, bounds and changes. */
-static void settle(const struct play *s, const wni_km_tile *t, int64_t n, wni_km_change *change,
+static void settle(const wni_km_step *s, const wni_km_tile *t, int64_t n, wni_km_change *change,
                    int64_t *changes)
 {
     wni_km *km = s->km;
@@ -295,11 +249,11 @@ static void settle(const struct play *s, const wni_km_tile *t, int64_t n, wni_km
         int32_t own = km->labels[row], to = t->at[i];
 
         if (t->in[i] >= 0)
-            *bounds_of(g, row, t->in[i]) = code_of(g, t, (int32_t)i, t->in[i], t->second[i]);
+            *wni_km_bounds(g, row, t->in[i]) = code_of(g, t, (int32_t)i, t->in[i], t->second[i]);
         if (own == to) continue;
         km->upper[row] = wni_km_upper(&s->m, km->norm2[row], (double)t->best[i], t->error[i]);
         if (own >= 0) { /* one of the others from now on */
-            uint16_t *bound = bounds_of(g, row, g->of[own]);
+            uint16_t *bound = wni_km_bounds(g, row, g->of[own]);
             uint16_t code = code_of(g, t, (int32_t)i, g->of[own], t->own[i]);
 
             if (code < *bound) *bound = code;
@@ -314,10 +268,10 @@ static void tile_of(const wni_km *km, int worker, wni_km_tile *t)
     int64_t ld = km->rows.ld, rows = tile_rows(ld);
     unsigned char *p = km->groups.scratch + worker * wni_km_play_scratch(ld, km->groups.size);
 
-#define TAKE(member, count)                         \
-    do {                                            \
-        t->member = (void *)p;                      \
-        p += (count) * (int64_t)sizeof(*t->member); \
+#define TAKE(member, count)                                           \
+    do {                                                              \
+        t->member = (void *)p;                                        \
+        p += wni_round_up((count) * (int64_t)sizeof(*t->member), 64); \
     } while (0)
     TAKE(x, rows * ld);
     TAKE(few, LANES * ld);
@@ -334,12 +288,24 @@ static void tile_of(const wni_km *km, int worker, wni_km_tile *t)
     TAKE(in, rows);
     TAKE(list, rows);
     TAKE(flag, LANES);
+    TAKE(codes, rows * ld);
+    TAKE(scale, rows);
+    TAKE(need, rows);
+    TAKE(lift, rows);
+    TAKE(shift, rows);
+    TAKE(doubt, rows);
+    TAKE(plain, rows);
+    TAKE(count, rows);
+    TAKE(tops, rows * 4);
+    TAKE(top, rows);
+    TAKE(top_most, rows);
+    TAKE(top_in, rows);
 #undef TAKE
 }
 
 static wn_status play_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
 {
-    const struct play *s = arg;
+    const wni_km_step *s = arg;
     wni_km *km = s->km;
     int64_t rows = tile_rows(km->rows.ld), changes = 0, looked = 0;
     wni_km_tile t;
@@ -359,10 +325,12 @@ static wn_status play_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, i
         if (n == 0) continue;
         WNI_TRY(read_rows(ctx, km, t.row, n, t.x));
         own_scores(s, &t, row0, n);
-        if (km->groups.fresh)
+        if (s->filter)
+            WNI_TRY(wni_km_tops(ctx, s, &t, row0, n, &looked));
+        else if (km->groups.fresh)
             WNI_TRY(look_at_all(ctx, s, &t, n, &looked));
         else
-            WNI_TRY(look_at_groups(ctx, s, &t, row0, m, &looked));
+            WNI_TRY(wni_km_look_at_groups(ctx, s, &t, row0, m, &looked));
         looked += n;
         settle(s, &t, n, km->change + begin, &changes);
     }
@@ -374,43 +342,73 @@ done:
 
 /* ---- one iteration ---------------------------------------------------------------------------------------- */
 
-/* The share of rows x groups that the bounds leave in play, from a sample of the rows. */
-static double foresee(const struct play *s)
+/* The share of rows x groups that would stay in play, from a sample of the rows. */
+static wn_status foresee(wn_ctx *ctx, const wni_km_step *s, double *share)
 {
     const wni_km *km = s->km;
     const wni_km_groups *g = &km->groups;
     int64_t rows = wni_min(km->rows.n, SAMPLE), in = 0;
+    wni_km_tile t;
+    wn_status st = WN_OK;
 
+    tile_of(km, 0, &t);
     for (int64_t i = 0; i < rows; i++) {
         int64_t row = i * km->rows.n / rows;
-        double u = (double)km->upper[row] + km->move[km->labels[row]];
-        float reach = (float)wni_km_reach(&s->m, km->norm2[row], u);
+        int32_t own = km->labels[row];
+        double norm2 = km->norm2[row], u = (double)km->upper[row] + km->move[own], score;
+        float reach;
 
+        if (i % 64 == 0) WNI_TRY(wni_poll(ctx));
+        WNI_TRY(wn_pool_read(ctx, km->rows.pool, row, 1, t.x, km->rows.ld));
+        score = km->rows.kern->dot(t.x, wni_mat_row(&km->centers, own), km->rows.ld);
+        if (km->l2) score -= km->half[own];
+        u = fmin(u, wni_km_upper(&s->m, norm2, score, wni_km_score_error(&s->m, norm2)));
+        reach = (float)wni_km_reach(&s->m, norm2, u);
         for (int64_t group = 0; group < g->n; group++)
-            in += !(decode(*bounds_of(g, row, group)) * s->unit > reach + g->drift_up[group]);
+            in += !(wni_km_code_value(*wni_km_bounds(g, row, group)) * s->unit >
+                    reach + g->drift_up[group]);
     }
-    return (double)in / ((double)rows * (double)g->n);
+    *share = (double)in / ((double)rows * (double)g->n);
+done:
+    return st;
+}
+
+/* Whether this iteration starts with groups of the centres as they are now, and through the filter. */
+static wn_status begin(wni_km *km, wni_km_step *s, wni_filter **filter)
+{
+    wni_km_groups *g = &km->groups;
+    int wanted = wni_filter_wanted(km->ctx, km->rows.d, km->k) && km->filter_rest == 0;
+    double share = 1;
+    wn_status st = WN_OK;
+
+    *filter = NULL;
+    if (km->filter_rest > 0) km->filter_rest--;
+    WNI_TRY(wni_km_groups_pack(km));
+    if (km->assigned) WNI_TRY(foresee(km->ctx, s, &share));
+    if (share <= (wanted ? DENSE_FILTER : DENSE)) goto done;
+    WNI_TRY(wni_km_groups_make(km));
+    WNI_TRY(wni_km_groups_pack(km));
+    if (wanted) WNI_TRY(wni_filter_new(km->ctx, &g->centers, km->l2 ? g->half : NULL, filter));
+done:
+    return st;
 }
 
 wn_status wni_km_play(wni_km *km, int64_t *changed)
 {
     wni_km_groups *g = &km->groups;
-    struct play s = {.km = km, .m = wni_km_margin_of(km), .looked = km->looked};
+    wni_km_step s = {.km = km, .m = wni_km_margin_of(km), .looked = km->looked};
+    wni_filter *filter = NULL;
     double looked = 0;
     wn_status st = WN_OK;
 
     s.unit = 1 / g->unit;
-    WNI_TRY(wni_km_groups_pack(km));
-    /* Bounds that keep little out: time for groups of the centres as they are now. */
-    if (!km->assigned || foresee(&s) > DENSE) {
-        WNI_TRY(wni_km_groups_make(km));
-        WNI_TRY(wni_km_groups_pack(km));
-    }
+    WNI_TRY(begin(km, &s, &filter));
+    s.filter = filter;
     s.range = tile_rows(km->rows.ld);
     while (s.range < 4096 && s.range * 2 * km->k * km->rows.ld <= (int64_t)1 << 28)
         s.range *= 2;
     for (int64_t first = 0; first < km->rows.n; first += WNI_KM_CHUNK) {
-        int64_t n = wni_min(WNI_KM_CHUNK, km->rows.n - first), changes = 0;
+        int64_t n = wni_min(WNI_KM_CHUNK, km->rows.n - first), changes = 0, in_chunk = 0;
 
         s.first = first;
         WNI_TRY(wni_parallel(km->ctx, n, s.range, play_range, &s));
@@ -418,14 +416,22 @@ wn_status wni_km_play(wni_km *km, int64_t *changed)
             memmove(km->change + changes, km->change + p,
                     (size_t)km->count[p / s.range] * sizeof *km->change);
             changes += km->count[p / s.range];
-            looked += (double)s.looked[p / s.range];
+            in_chunk += s.looked[p / s.range];
         }
+        /* Centres so alike that 8 bits cannot tell them apart: f32, and another try some time later. */
+        if (s.filter) looked += (double)n * km->k;
+        if (s.filter && (double)in_chunk > VAIN * (double)n * km->k) {
+            s.filter = NULL;
+            km->filter_rest = REST;
+        }
+        looked += (double)in_chunk;
         *changed += changes;
         WNI_TRY(wni_km_apply(km, km->change, changes));
     }
     g->fresh = 0;
-    km->computed += looked;
+    km->computed += fmin(looked, (double)km->rows.n * km->k);
 done:
+    wni_filter_free(km->ctx, filter);
     return st;
 }
 
@@ -433,5 +439,5 @@ void wni_km_play_forget(wni_km *km, int64_t row)
 {
     km->upper[row] = INFINITY;
     for (int64_t group = 0; group < km->groups.n; group++)
-        *bounds_of(&km->groups, row, group) = 0;
+        *wni_km_bounds(&km->groups, row, group) = 0;
 }

@@ -147,12 +147,31 @@ float wni_filter_need(const wni_filter_tile *t, int64_t r, float score)
     return -wni_filter_up(-(v - 0x1p-50 * (fabs((double)score) + fabs(t->shift[r]))));
 }
 
+/* Half of what upper and lower of the 64 columns from `at` are apart, in units of a row's scale. */
+static void spread_of(const wni_filter *f, const wni_filter_tile *t, int64_t at, float *spread)
+{
+    const float grow = 1 + 0x1p-19f, a = wni_filter_up(t->a + 8 * WNI_FILTER_U * (t->a + t->b));
+    const float b = wni_filter_up(t->b), c = wni_filter_up(t->c);
+
+    for (int64_t i = 0; i < WNI_GROUP8; i++)
+        spread[i] = grow * (a * f->norm[at + i] + b * f->error[at + i] + c * f->length[at + i]);
+}
+
+void wni_filter_tops(const wni_filter *f, const wni_filter_tile *t, int64_t g, float *top)
+{
+    const int64_t at = g * WNI_GROUP8;
+    float spread[WNI_GROUP8] __attribute__((aligned(WNI_ALIGN)));
+    const wni_group8 group = {f->codes + at * f->ld, f->start + at, f->scale + at, spread,
+                              f->high + at,          f->low + at,   (int32_t)at,   NULL};
+
+    spread_of(f, t, at, spread);
+    f->kernels->tops8(&group, t->codes, t->m, f->ld, t->scale, top);
+}
+
 static int64_t scan_group(const wni_filter *f, wni_filter_tile *t, int64_t g, int keep,
                           const float *other)
 {
     const int64_t at = g * WNI_GROUP8;
-    const float grow = 1 + 0x1p-19f, a = wni_filter_up(t->a + 8 * WNI_FILTER_U * (t->a + t->b));
-    const float b = wni_filter_up(t->b), c = wni_filter_up(t->c);
     float spread[WNI_GROUP8] __attribute__((aligned(WNI_ALIGN)));
     const wni_group8 group = {f->codes + at * f->ld, f->start + at, f->scale + at, spread,
                               f->high + at,          f->low + at,   (int32_t)at,   other};
@@ -161,8 +180,7 @@ static int64_t scan_group(const wni_filter *f, wni_filter_tile *t, int64_t g, in
                             t->hit.lower + t->hits};
     int64_t hits;
 
-    for (int64_t i = 0; i < WNI_GROUP8; i++)
-        spread[i] = grow * (a * f->norm[at + i] + b * f->error[at + i] + c * f->length[at + i]);
+    spread_of(f, t, at, spread);
     hits = f->kernels->dots8(&group, t->codes, t->m, f->ld, &rows, &room);
     t->hits += hits;
     return hits;

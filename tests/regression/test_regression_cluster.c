@@ -166,8 +166,6 @@ static void test_cifar(void **state)
         ts_result("kmeans", "cifar10", params, "inertia", "%.6g", tree->level[0]->report.inertia);
         ts_result("kmeans", "cifar10", params, "iterations", "%.0f",
                   tree->level[0]->report.iterations);
-        ts_result("kmeans", "cifar10", params, "skipped_share", "%.3f",
-                  tree->level[0]->report.skipped_share);
         wn_tree_free(tree);
         wn_pool_free(pool);
     }

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the two files of assignment by group bounds share: kmeans_play.c and kmeans_tops.c.
+ */
+#ifndef WNI_KMEANS_PLAY_H
+#define WNI_KMEANS_PLAY_H
+
+#include <string.h>
+
+#include "cluster/kmeans_margin.h"
+#include "scan/filter.h"
+
+/* What one worker needs for a tile. */
+typedef struct wni_km_tile {
+    int64_t *row;        /* (tile) numbers of the rows that are read */
+    int32_t *lane;       /* (tile) read row of each position, -1 = none */
+    float *x;            /* (tile, ld) */
+    float *few;          /* (WNI_KM_LANES, ld) rows in play, gathered */
+    float *score;        /* (group size, WNI_KM_LANES) */
+    float *reach;        /* (tile) by position; with a little room; -inf = not in play */
+    float *base;         /* (tile) by read row from here on: l^2 = base - 2 score */
+    float *best;         /* (tile) score of the best centre so far */
+    float *second;       /* (tile) the best but one in its group */
+    float *own;          /* (tile) score of the centre it had */
+    int32_t *at, *in;    /* (tile) that centre, and its group when that was looked at, else -1 */
+    double *error;       /* (tile) */
+    int32_t *list;       /* (tile) */
+    unsigned char *flag; /* (WNI_KM_LANES) */
+    /* with a filter */
+    uint8_t *codes;             /* (tile, ld) */
+    float *scale, *need, *lift; /* (tile) of the filter */
+    double *shift, *doubt;      /* (tile) of the filter */
+    unsigned char *plain;       /* (tile) of the filter */
+    int32_t *count;             /* (tile) groups looked at */
+    float *tops;                /* (tile, 4) of 64 centres */
+    float *top;                 /* (tile) of the group in progress */
+    float *top_most;            /* (tile) of all groups */
+    int32_t *top_in;            /* (tile) the group that has it */
+} wni_km_tile;
+
+/* One iteration. */
+typedef struct wni_km_step {
+    wni_km *km;
+    wni_km_margin m;
+    int64_t first; /* row of the chunk, a multiple of WNI_KM_LANES */
+    int64_t range;
+    int64_t *looked;          /* (ranges) */
+    const wni_filter *filter; /* of the centres group by group; NULL = f32 */
+    float unit;               /* of the codes, times 2^112 */
+} wni_km_step;
+
+/* ---- 16-bit bounds ----------------------------------------------------------------------------------- */
+
+/* The largest code whose value is at most v, v >= 0 in units of the codes. */
+static inline uint16_t wni_km_code(float v)
+{
+    uint32_t bits;
+
+    v = v < 65504.0f ? v : 65504.0f;
+    if (v < 0x1p-14f) return (uint16_t)(v * 0x1p24f);
+    memcpy(&bits, &v, sizeof bits);
+    return (uint16_t)((bits >> 13) - (112u << 10));
+}
+
+/* Its value; 2^112 turns the exponents of one form into those of the other. */
+static inline float wni_km_code_value(uint16_t code)
+{
+    uint32_t bits = (uint32_t)code << 13;
+    float v;
+
+    memcpy(&v, &bits, sizeof v);
+    return v * 0x1p112f;
+}
+
+static inline uint16_t *wni_km_bounds(const wni_km_groups *g, int64_t row, int64_t group)
+{
+    return g->lower + (row / WNI_KM_LANES * g->n + group) * WNI_KM_LANES + row % WNI_KM_LANES;
+}
+
+/* What a float sum of reach and drift may lose is added beforehand. */
+static inline float wni_km_reach_up(const wni_km_step *s, int64_t row)
+{
+    return (float)(wni_km_reach(&s->m, s->km->norm2[row], s->km->upper[row]) * (1 + 0x1p-21));
+}
+
+/* Read rows list[0..n), n <= WNI_KM_LANES, against one group: better centres and the group's bounds. */
+void wni_km_look(const wni_km_step *s, const wni_km_tile *t, int64_t group, const int32_t *list,
+                 int64_t n);
+/* Positions 0..m against the groups within their reach. */
+wn_status wni_km_look_at_groups(wn_ctx *ctx, const wni_km_step *s, const wni_km_tile *t,
+                                int64_t row0, int64_t m, int64_t *looked);
+/* Rows row0..row0 + n, which are read and have their own scores, against all centres through the filter. */
+wn_status wni_km_tops(wn_ctx *ctx, const wni_km_step *s, const wni_km_tile *t, int64_t row0,
+                      int64_t n, int64_t *looked);
+
+#endif
