@@ -89,7 +89,8 @@ typedef struct wni_filter_tile {
     unsigned char *plain;         /* (rows) no bound: f32 */
     int32_t *count, *lead, *next; /* (rows) the epilogue's own; load zeroes count */
     float *hinted;                /* (rows) likewise */
-    int32_t *known; /* (rows, 2) base rows whose lowers do not raise need; load makes them -1 */
+    int32_t *
+        known; /* (rows, 2) base rows whose lowers do not raise need; load makes them -1; NULL for tops */
     int64_t n_plain;
     double a, b, c; /* A, B, C */
     wni_hits8 hit;  /* (room + 64 rows) */

@@ -125,7 +125,7 @@ void wni_filter_load(const wni_filter *f, wni_filter_tile *t, int64_t m)
     t->m = m;
     t->hits = 0;
     t->n_plain = 0;
-    memset(t->known, 0xff, (size_t)m * 2 * sizeof *t->known);
+    if (t->known) memset(t->known, 0xff, (size_t)m * 2 * sizeof *t->known);
     t->a = t->b = t->c = 0;
     memset(t->count, 0, (size_t)m * sizeof *t->count);
     for (int64_t r = 0; r < m; r++) {
