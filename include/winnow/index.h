@@ -146,6 +146,12 @@ WN_PARAM_STRUCT(wn_index_ivf_params, WN_INDEX_IVF_PARAMS);
     P(i32, max_iter, 10, 1, 1000000, "Lloyd iterations at most")
 /* Lists on the disk, their centres in memory: chen2021spann. */
 WN_PARAM_STRUCT(wn_index_disk_params, WN_INDEX_DISK_PARAMS);
+#define WN_INDEX_HNSW_PARAMS(P)                                                         \
+    WN_INDEX_CODE_PARAMS(P)                                                             \
+    P(i32, m, 16, 4, 128, "links of a node at most, on the lowest level twice as many") \
+    P(i64, ef_construction, 200, 8, 65536,                                              \
+      "how far is looked for the neighbours of a node: better links, longer building")
+WN_PARAM_STRUCT(wn_index_hnsw_params, WN_INDEX_HNSW_PARAMS);
 
 #define WN_INDEX_ADD_PARAMS(P) \
     P(bool, merge, 1, 0, 1, "join small segments, so that their number stays low")

@@ -13,9 +13,18 @@
 
 #define GRAIN 32
 
-int64_t wni_hnsw_near(int64_t ef)
+#define HIGH 8 /* width of the beam above the level that is searched */
+
+/* Upper levels are small: more work for each of their nodes costs little, and all walks lead through them. */
+int64_t wni_hnsw_near(int64_t ef, int32_t level, int64_t heads)
 {
-    return wni_min(wni_max(ef / 8, 4), 64);
+    return wni_min(wni_min(wni_max(ef / 8, 4), 64) << 4 * wni_min(level, 4), heads);
+}
+
+/* Width of the beam that looks for them. */
+static int64_t near_beam(int64_t ef, int64_t near_n)
+{
+    return wni_max(wni_max(near_n + 1, wni_min(ef / 2, 512)), HIGH);
 }
 
 static void keys_at(const void *self, const void *query, const int32_t *at, int64_t n, float *keys)
@@ -57,7 +66,7 @@ static wn_status heads_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, 
 
             if (st != WN_OK) return st;
         }
-        wni_walk_to(walk, &b->g, v->level + 1, 4, v->near_n + 1, &keys, row);
+        wni_walk_to(walk, &b->g, v->level + 1, HIGH, near_beam(b->ef, v->near_n), &keys, row);
         for (int64_t j = 0; j < walk->size && found < v->near_n; j++)
             if (wni_beam_slot(walk->beam[j]) != i) near[found++] = wni_beam_slot(walk->beam[j]);
         while (found < v->near_n)
@@ -75,7 +84,7 @@ static wn_status find_heads(wn_ctx *ctx, const wni_hnsw_new *b, const wni_hnsw_l
     WNI_NEW0(ctx, h.walks, threads);
     WNI_NEW(ctx, h.row, threads * b->ld);
     for (int32_t i = 0; i < threads; i++)
-        WNI_TRY(wni_walk_new(ctx, &b->g, wni_max(v->near_n + 1, 4), &h.walks[i]));
+        WNI_TRY(wni_walk_new(ctx, &b->g, near_beam(b->ef, v->near_n), &h.walks[i]));
     WNI_TRY(wni_parallel(ctx, v->n, GRAIN, heads_range, &h));
 done:
     for (int32_t i = 0; h.walks && i < threads; i++)
@@ -136,12 +145,12 @@ static wn_status load_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, i
 
     (void)worker;
     begin += l->first, end += l->first;
-    st = wn_pool_gather(ctx, b->pool, b->order + begin, end - begin, b->rows + begin * b->ld,
-                        b->ld);
+    st =
+        wn_pool_gather(ctx, b->pool, b->order + begin, end - begin, b->rows + begin * b->ld, b->ld);
     for (int64_t i = begin; st == WN_OK && i < end; i++) {
         const float *row = wni_hnsw_row(b, i);
 
-        b->half[i] = b->metric == WN_COSINE ? 0 : b->kernels->dot(row, row, b->ld) / 2;
+        b->half[i] = b->kernels->dot(row, row, b->ld) / 2;
     }
     return st;
 }
@@ -161,7 +170,7 @@ static wn_status grow_level(wn_ctx *ctx, wni_hnsw_new *b, int32_t level)
     wni_hnsw_level v = {.level = level, .n = b->g.size[level], .heads = b->g.size[level + 1]};
     wn_status st;
 
-    v.near_n = wni_min(wni_hnsw_near(b->ef), v.heads);
+    v.near_n = wni_hnsw_near(b->ef, level, v.heads);
     WNI_NEW(ctx, v.near, v.n * v.near_n);
     WNI_NEW(ctx, v.from, v.n);
     WNI_NEW(ctx, v.cells, v.heads + 1);
@@ -226,17 +235,30 @@ void wni_hnsw_new_free(wn_ctx *ctx, wni_hnsw_new *b)
         wni_free(ctx, b->links[level]);
 }
 
+/* Beside the rows and what is kept of the levels above. */
+static int64_t level_bytes(const wn_ctx *ctx, const wni_hnsw *g, int32_t level, int64_t ld,
+                           int64_t ef)
+{
+    const int64_t n = g->size[level], above = g->size[level + 1], m = g->m;
+    const int64_t near = wni_hnsw_near(ef, level, above);
+    const int64_t walking =
+        wn_ctx_threads(ctx) * (wni_walk_bytes(g, near_beam(ef, near)) + ld * 4 + 256) + n * 24;
+    const int64_t linking =
+        n * m * 8 + wni_max(wni_hnsw_propose_bytes(ctx, n, near, ld, g->m, ef),
+                            n * wni_hnsw_room(g, level) * 4 + wni_hnsw_link_bytes(ctx, n, g->m));
+
+    return n * (near * 4 + 8) + above * 8 + wni_max(walking, linking);
+}
+
 int64_t wni_hnsw_grow_bytes(const wn_ctx *ctx, int64_t n, int64_t ld, int32_t m, int64_t ef)
 {
-    const int64_t threads = wn_ctx_threads(ctx), near = wni_hnsw_near(ef);
-    const int64_t upper = (n + WNI_HNSW_RATIO - 2) / (WNI_HNSW_RATIO - 1) + 64;
-    const int64_t level = n * (near * 4 + 8) + upper * 8; /* near, from, cells */
+    int64_t peak = 0, above = 0;
     wni_hnsw g;
-    int64_t walking, linking;
 
     wni_hnsw_sizes(&g, n, m);
-    walking = threads * (wni_walk_bytes(&g, near + 4) + ld * 4) + n * 24;
-    linking = n * m * 8 + wni_max(wni_hnsw_propose_bytes(ctx, n, ld, m, ef),
-                                  n * m * 8 + wni_hnsw_link_bytes(ctx, n, m));
-    return n * (ld * 4 + 4 + 8) + upper * m * 4 + level + wni_max(walking, linking) + 65536;
+    for (int32_t level = g.levels - 2; level >= 0; level--) {
+        peak = wni_max(peak, above + level_bytes(ctx, &g, level, ld, ef));
+        above += g.size[level] * wni_hnsw_room(&g, level) * 4;
+    }
+    return n * (ld * 4 + 4 + 8) + wni_max(peak, n * 16) + 65536;
 }

@@ -6,6 +6,9 @@
 
 #include "index/hnsw_impl.h"
 
+#define SPARE      512 /* at least as many as a node has links */
+#define POLL_NODES 65536
+
 /* ---- entries ------------------------------------------------------------------------------------------ */
 
 static void sift(uint64_t *v, int64_t i, int64_t n)
@@ -48,10 +51,13 @@ int64_t wni_hnsw_sort(uint64_t *v, int64_t n)
     return kept;
 }
 
-int64_t wni_hnsw_choose(const wni_hnsw_new *b, uint64_t *entry, int64_t count, int64_t most)
+int64_t wni_hnsw_choose(const wni_hnsw_new *b, uint64_t *entry, int64_t count, int64_t most,
+                        int64_t least)
 {
-    int64_t kept = 0;
+    uint64_t others[SPARE];
+    int64_t kept = 0, spare = 0;
 
+    least = wni_min(wni_min(least, most), SPARE);
     for (int64_t i = 0; i < count && kept < most; i++) {
         const float *row = wni_hnsw_row(b, wni_beam_slot(entry[i]));
         const float key = wni_beam_key(entry[i]);
@@ -59,9 +65,15 @@ int64_t wni_hnsw_choose(const wni_hnsw_new *b, uint64_t *entry, int64_t count, i
 
         while (j < kept && !(wni_hnsw_key(b, row, wni_hnsw_row(b, wni_beam_slot(entry[j]))) < key))
             j++;
-        if (j == kept) entry[kept++] = entry[i];
+        if (j == kept)
+            entry[kept++] = entry[i];
+        else if (spare < least)
+            others[spare++] = entry[i];
     }
-    return kept;
+    if (kept >= least) return kept;
+    for (int64_t i = 0; i < spare && kept < least; i++)
+        entry[kept++] = others[i];
+    return wni_hnsw_sort(entry, kept);
 }
 
 /* ---- links back --------------------------------------------------------------------------------------- */
@@ -74,6 +86,7 @@ typedef struct back {
     const wni_hnsw_level *v;
     int64_t *first;  /* (n + 1) of the links to each node */
     uint64_t *in;    /* (first[n]) entries: from whom, at what distance */
+    int32_t *linked; /* (n) links to each node that were chosen */
     uint64_t *entry; /* (threads, slot) */
     int64_t slot;
 } back;
@@ -101,8 +114,8 @@ static wn_status transpose(wn_ctx *ctx, back *k)
         for (int64_t j = 0; j < m && v->out[i * m + j] != UINT64_MAX; j++) {
             const uint64_t entry = v->out[i * m + j];
 
-            k->in[k->first[wni_beam_slot(entry)]++] =
-                (entry >> 32) << 32 | (uint64_t)(uint32_t)i << 1;
+            k->in[k->first[wni_beam_slot(entry)]++] = (entry >> 32) << 32 | (uint64_t)(uint32_t)i
+                                                                                << 1;
         }
     for (int64_t i = v->n; i > 0; i--)
         k->first[i] = k->first[i - 1];
@@ -112,37 +125,91 @@ done:
     return st;
 }
 
+/* Whom node i may link to: those it chose and those that chose it. */
+static int64_t both_ways(const back *k, int64_t i, uint64_t *entry)
+{
+    const wni_hnsw_level *v = k->v;
+    const int64_t m = k->b->g.m, in_n = k->first[i + 1] - k->first[i];
+    uint64_t *in = k->in + k->first[i];
+    int64_t n = 0;
+
+    while (n < m && v->out[i * m + n] != UINT64_MAX)
+        entry[n] = v->out[i * m + n], n++;
+    if (in_n > BACK_MOST) wni_hnsw_sort(in, in_n);
+    memcpy(entry + n, in, (size_t)wni_min(in_n, BACK_MOST) * sizeof *entry);
+    return wni_hnsw_sort(entry, n + wni_min(in_n, BACK_MOST));
+}
+
 static wn_status back_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
 {
     const back *k = arg;
-    const wni_hnsw_level *v = k->v;
-    const int64_t m = k->b->g.m, room = wni_hnsw_room(&k->b->g, v->level);
+    const int64_t room = wni_hnsw_room(&k->b->g, k->v->level);
     uint64_t *entry = k->entry + worker * k->slot;
 
     (void)ctx;
     for (int64_t i = begin; i < end; i++) {
-        int32_t *links = k->b->links[v->level] + i * room;
-        uint64_t *in = k->in + k->first[i];
-        int64_t in_n = k->first[i + 1] - k->first[i], n = 0;
+        int32_t *links = k->b->links[k->v->level] + i * room;
+        int64_t n = both_ways(k, i, entry);
 
-        while (n < m && v->out[i * m + n] != UINT64_MAX)
-            entry[n] = v->out[i * m + n], n++;
-        if (in_n > BACK_MOST) {
-            wni_hnsw_sort(in, in_n);
-            in_n = BACK_MOST;
-        }
-        memcpy(entry + n, in, (size_t)in_n * sizeof *entry);
-        n = wni_hnsw_sort(entry, n + in_n);
-        if (n > room) n = wni_hnsw_choose(k->b, entry, n, room);
+        if (n > room) n = wni_hnsw_choose(k->b, entry, n, room, 0);
         for (int64_t j = 0; j < room; j++)
             links[j] = j < n ? wni_beam_slot(entry[j]) : -1;
     }
     return WN_OK;
 }
 
-/* ---- repair ------------------------------------------------------------------------------------------- */
+/* Where the heuristic left room, the nodes that fewest link to: without links to them they would not be found. */
+static wn_status fill_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
+{
+    const back *k = arg;
+    const int64_t room = wni_hnsw_room(&k->b->g, k->v->level);
+    uint64_t *entry = k->entry + worker * k->slot;
 
-#define POLL_NODES 65536
+    (void)ctx;
+    for (int64_t i = begin; i < end; i++) {
+        int32_t *links = k->b->links[k->v->level] + i * room;
+        int64_t n, have = 0, next = 0, others = 0;
+
+        while (have < room && links[have] >= 0)
+            have++;
+        if (have == room) continue;
+        n = both_ways(k, i, entry);
+        if (n == have) continue;
+        for (int64_t j = 0; j < n; j++) { /* links are in the order of entries */
+            const int32_t slot = wni_beam_slot(entry[j]);
+
+            if (next < have && links[next] == slot)
+                next++;
+            else
+                entry[others++] = (uint64_t)wni_min(k->linked[slot], 0xffff) << 47 |
+                                  (uint64_t)j << 31 | (uint32_t)slot;
+        }
+        others = wni_hnsw_sort(entry, others);
+        for (int64_t j = 0; j < others && have < room; j++)
+            links[have++] = (int32_t)(entry[j] & 0x7fffffff);
+    }
+    return WN_OK;
+}
+
+/* How many link to each node. */
+static wn_status count_links(wn_ctx *ctx, back *k)
+{
+    const wni_hnsw_level *v = k->v;
+    const int64_t room = wni_hnsw_room(&k->b->g, v->level);
+    const int32_t *links = k->b->links[v->level];
+    wn_status st;
+
+    WNI_NEW0(ctx, k->linked, v->n);
+    for (int64_t i = 0; i < v->n; i++) {
+        for (int64_t j = 0; j < room && links[i * room + j] >= 0; j++)
+            k->linked[links[i * room + j]]++;
+        if (i % POLL_NODES == 0) WNI_TRY(wni_poll(ctx));
+    }
+done:
+    return st;
+}
+
+/* ---- repair ------------------------------------------------------------------------------------------- */
 
 typedef struct reach {
     int32_t *links; /* (n, room) */
@@ -231,23 +298,26 @@ done:
 
 wn_status wni_hnsw_link(wn_ctx *ctx, const wni_hnsw_new *b, const wni_hnsw_level *v)
 {
-    back k = {.b = b, .v = v, .slot = BACK_MOST + WNI_HNSW_M_MAX};
+    back k = {.b = b, .v = v, .slot = BACK_MOST + SPARE};
     wn_status st;
 
     WNI_NEW(ctx, k.entry, wn_ctx_threads(ctx) * k.slot);
     WNI_TRY(transpose(ctx, &k));
     WNI_TRY(wni_parallel(ctx, v->n, 64, back_range, &k));
+    WNI_TRY(count_links(ctx, &k));
+    WNI_TRY(wni_parallel(ctx, v->n, 64, fill_range, &k));
     WNI_TRY(repair(ctx, b, v));
 done:
     wni_free(ctx, k.first);
     wni_free(ctx, k.in);
+    wni_free(ctx, k.linked);
     wni_free(ctx, k.entry);
     return st;
 }
 
 int64_t wni_hnsw_link_bytes(const wn_ctx *ctx, int64_t n, int32_t m)
 {
-    /* The links to each node and where they start; the repair. */
-    return n * m * 8 + n * 8 + n * 8 +
-           wn_ctx_threads(ctx) * (BACK_MOST + WNI_HNSW_M_MAX) * (int64_t)8 + 4096;
+    /* The links to each node, where they start and how many; the repair. */
+    return n * m * 8 + n * 8 + n * 4 + n * 8 +
+           wn_ctx_threads(ctx) * (BACK_MOST + SPARE) * (int64_t)8 + 4096;
 }

@@ -14,9 +14,9 @@
 #define WIDE  256 /* columns of a tile */
 
 /* Rows that a chunk is compared with, about. */
-static int64_t compared_rows(int64_t ef)
+static int64_t compared_rows(const wni_hnsw_new *b, const wni_hnsw_level *v)
 {
-    return 8 * ef;
+    return 32 * b->ef << 4 * wni_min(v->level, 4);
 }
 
 /* Nearest rows that each node keeps. */
@@ -91,7 +91,7 @@ static void compare(const propose *p, scratch *s, int64_t first, int64_t end)
 static int64_t elect(const propose *p, scratch *s)
 {
     const wni_hnsw_level *v = p->v;
-    const int64_t most = compared_rows(p->b->ef);
+    const int64_t most = compared_rows(p->b, v);
     int64_t votes = 0, n = 0, rows = 0, taken = 0;
 
     for (int64_t i = 0; i < s->m; i++) {
@@ -126,7 +126,7 @@ static int64_t elect(const propose *p, scratch *s)
 static void compare_cells(const propose *p, scratch *s, int64_t taken)
 {
     const wni_hnsw_level *v = p->v;
-    const int64_t most = compared_rows(p->b->ef);
+    const int64_t most = compared_rows(p->b, v);
     int64_t first = 0, end = 0;
 
     for (int64_t i = 0; i < taken; i++)
@@ -171,7 +171,7 @@ static void choose(const propose *p, scratch *s, int64_t i)
     for (int64_t j = 0; j < v->near_n && near[j] >= 0; j++)
         s->entry[n++] = wni_beam_entry(wni_hnsw_key(b, row, wni_hnsw_row(b, near[j])), near[j]);
     n = wni_hnsw_sort(s->entry, n);
-    n = wni_hnsw_choose(b, s->entry, n, m);
+    n = wni_hnsw_choose(b, s->entry, n, m, m);
     memcpy(out, s->entry, (size_t)n * sizeof *out);
     for (; n < m; n++)
         out[n] = UINT64_MAX;
@@ -196,17 +196,15 @@ static wn_status propose_range(wn_ctx *ctx, void *arg, int worker, int64_t begin
     return WN_OK;
 }
 
-static int64_t scratch_bytes(int64_t ld, int32_t m, int64_t ef)
+int64_t wni_hnsw_propose_bytes(const wn_ctx *ctx, int64_t n, int64_t near_n, int64_t ld, int32_t m,
+                               int64_t ef)
 {
-    const int64_t near = wni_hnsw_near(ef), keep = kept_rows(m, ef);
+    const int64_t keep = kept_rows(m, ef);
+    const int64_t scratch_bytes = CHUNK * (ld * 4 + WIDE * 4 + 8 + keep * 12 + (near_n + 1) * 16) +
+                                  WIDE * 12 + (keep + near_n) * 8 + (int64_t)sizeof(scratch) +
+                                  16 * 64;
 
-    return CHUNK * (ld * 4 + WIDE * 4 + 8 + keep * 12 + (near + 1) * 16) + WIDE * 12 +
-           (keep + near) * 8 + (int64_t)sizeof(scratch) + 16 * 64;
-}
-
-int64_t wni_hnsw_propose_bytes(const wn_ctx *ctx, int64_t n, int64_t ld, int32_t m, int64_t ef)
-{
-    return n * 4 + wn_ctx_threads(ctx) * scratch_bytes(ld, m, ef);
+    return n * 4 + wn_ctx_threads(ctx) * scratch_bytes + 4096;
 }
 
 static wn_status scratch_new(wn_ctx *ctx, const propose *p, scratch *s)
