@@ -83,6 +83,12 @@ WN_PARAM_STRUCT(wn_graph_descent_params, WN_GRAPH_DESCENT_PARAMS);
 WN_API wn_status wn_graph_descent(wn_ctx *ctx, const wn_graph_input *in,
                                   const wn_graph_descent_params *params, wn_graph **out);
 
+/* `winnow graph truth`, a job (job.h) without a function of its own: the k nearest rows of a pool for each of some
+ * queries, in files. */
+#define WN_GRAPH_TRUTH_PARAMS(P) \
+    P(i64, k, 100, 1, WN_K_MAX, "nearest rows of each query; at most as many as the pool has")
+WN_PARAM_STRUCT(wn_graph_truth_params, WN_GRAPH_TRUTH_PARAMS);
+
 #ifdef __cplusplus
 }
 #endif

@@ -30,7 +30,8 @@ WN_API void wn_pool_options_init(wn_pool_options *options);
 /* Opens files as one pool, in the order given. A pattern with * ? [ is expanded and its files sorted
  * as strings. Formats, by content first and name second: .npy (v1-v3; f2 f4 f8 i1 u1 i4, either byte
  * order, C or Fortran), .npz (stored members), .fvecs .bvecs .ivecs, .fbin .u8bin .i8bin .ibin,
- * .safetensors, .hdf5 (uncompressed datasets; `train` unless named), raw with dtype and dim. FILE:MEMBER picks an array inside a container.
+ * .safetensors, .hdf5 (datasets stored as one plain array; `train` unless named), raw with dtype and dim.
+ * FILE:MEMBER picks an array inside a container.
  * Only headers and sizes are read here; wn_pool_check() reads the rows.
  * Errors: WN_E_DATA names file, found, expected and what to do; WN_E_IO. */
 WN_API wn_status wn_pool_open(wn_ctx *ctx, const char *const *paths, int32_t n_paths,

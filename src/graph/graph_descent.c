@@ -265,5 +265,6 @@ const wn_method wni_method_graph_descent = {
     .params = wni_param_rows,
     .n_params = WN_PARAM_COUNT,
     .params_bytes = sizeof(wn_graph_descent_params),
+    .inputs = "pool",
     .ops = &ops,
 };

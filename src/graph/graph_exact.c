@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The nearest neighbours of a few rows, one distance at a time.
+ * The nearest rows of a few queries, one distance at a time.
  */
 #include <math.h>
 
@@ -14,7 +14,6 @@
 typedef struct exact {
     const wni_kernels *kernels;
     const wn_pool *pool;
-    const int64_t *rows;
     int64_t k, ld;
     wni_mat queries;  /* (m, d) */
     float *tile;      /* (tile rows, ld) */
@@ -57,22 +56,20 @@ static wn_status query_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, 
             const int64_t row = e->first + j;
             float distance;
 
-            if (row == e->rows[q]) continue;
             distance = wni_graph_distance(e->kernels, metric, wni_mat_row(&e->queries, q),
                                           e->tile + j * e->ld, e->ld);
-            if (!isfinite(distance)) return wni_graph_overflow(ctx, e->rows[q]);
+            if (!isfinite(distance)) return wni_graph_overflow(ctx, row);
             wni_topk_push(e->nearness + q * e->k, e->at + q * e->k, e->k, &e->size[q], -distance,
                           row);
         }
     return WN_OK;
 }
 
-wn_status wni_graph_exact(wn_ctx *ctx, const wn_pool *pool, const int64_t *rows, int64_t m,
-                          int64_t k, int64_t *at, float *distance)
+wn_status wni_graph_exact(wn_ctx *ctx, const wn_pool *queries, const int64_t *rows, int64_t m,
+                          const wn_pool *pool, int64_t k, int64_t *at, float *distance)
 {
     exact e = {.kernels = wni_kernels_of(ctx),
                .pool = pool,
-               .rows = rows,
                .k = k,
                .ld = wni_ld(wn_pool_dim(pool)),
                .at = at,
@@ -80,7 +77,7 @@ wn_status wni_graph_exact(wn_ctx *ctx, const wn_pool *pool, const int64_t *rows,
     const int64_t n = wn_pool_rows(pool), room = wni_min(tile_rows(pool), n);
     wn_status st;
 
-    WNI_TRY(wni_mat_gather(ctx, pool, rows, m, &e.queries));
+    WNI_TRY(wni_mat_gather(ctx, queries, rows, m, &e.queries));
     WNI_NEW(ctx, e.tile, room * e.ld);
     WNI_NEW0(ctx, e.size, m);
     for (e.first = 0; e.first < n; e.first += room) {

@@ -48,6 +48,8 @@ wn_status wn_graph_run(wn_ctx *ctx, const wn_method *method, const wn_graph_inpu
     if (!method || strcmp(method->family, "graph") != 0)
         return wni_fail(ctx, WN_E_USAGE, "wn_graph_run: not a method of the family graph");
     WNI_TRY(take_input(ctx, given, &in));
+    if (!method->ops)
+        return wni_fail(ctx, WN_E_USAGE, "wn_graph_run: graph %s makes no graph", method->name);
     ops = method->ops;
     if (!(complete = wni_alloc(ctx, 1, method->params_bytes))) return WN_E_NOMEM;
     WNI_TRY(wni_params_complete(ctx, method, params, complete));
@@ -109,6 +111,7 @@ done:
 
 static const wn_family_input inputs[] = {
     {"pool", "pool", 1, "the rows: .npy and other vector files, see `winnow info`"},
+    {"queries", "pool", 0, "vector files: rows whose nearest rows of the pool are looked for"},
 };
 
 const wn_family wni_family_graph = {
@@ -116,6 +119,6 @@ const wn_family wni_family_graph = {
     .summary = "find the nearest neighbours of every row, once, for other commands to use",
     .default_method = "knn",
     .inputs = inputs,
-    .n_inputs = 1,
+    .n_inputs = (int32_t)(sizeof inputs / sizeof inputs[0]),
     .run = (const void *)family_run,
 };

@@ -32,14 +32,14 @@ wn_status wni_graph_overflow(wn_ctx *ctx, int64_t row)
                        (long long)row);
 }
 
-/* The least score, as it is computed, of a row c within `farthest` of x, |x|^2 / 2 = half. The true score
+/* For a row c within `farthest` of x the true score
  * (|x|^2 - |x - c|^2) / 2 is at least `reach`, and the one computed at least that less the error of a dot
  * product of |x| and |c| <= |x| + farthest and of |c|^2 / 2. */
-static float floor_of(const knn *s, float half, float farthest)
+float wni_graph_floor(wn_metric metric, int64_t ld, float half, float farthest)
 {
-    const double gamma = ((double)s->ld / 16 + 8) * 0x1p-23, tiny = (double)s->ld * 0x1p-147;
+    const double gamma = ((double)ld / 16 + 8) * 0x1p-23, tiny = (double)ld * 0x1p-147;
     const double norm2 = 2 * (double)half, far = (double)farthest;
-    const double radius2 = (s->metric == WN_COSINE ? 2 * far : far * far) * (1 + gamma) + tiny;
+    const double radius2 = (metric == WN_COSINE ? 2 * far : far * far) * (1 + gamma) + tiny;
     const double norm = sqrt(norm2 * (1 + gamma) + tiny), c = norm + sqrt(radius2);
     double reach, floor;
 
@@ -57,7 +57,8 @@ static void offer(const knn *s, const wni_self *scan, int64_t i, int64_t j, floa
     if (size == s->k && -distance < nearness[0]) return;
     wni_topk_push(nearness, s->graph->indices + i * s->k, s->k, &size, -distance, j);
     s->size[i] = (int32_t)size;
-    if (size == s->k) scan->floor[i] = floor_of(s, scan->half[i], -nearness[0]);
+    if (size == s->k)
+        scan->floor[i] = wni_graph_floor(s->metric, s->ld, scan->half[i], -nearness[0]);
 }
 
 static wn_status take_pairs(wn_ctx *ctx, const wni_self *scan, int worker, int64_t i,
@@ -168,5 +169,6 @@ const wn_method wni_method_graph_knn = {
     .params = wni_param_rows,
     .n_params = WN_PARAM_COUNT,
     .params_bytes = sizeof(wn_graph_knn_params),
+    .inputs = "pool",
     .ops = &ops,
 };
