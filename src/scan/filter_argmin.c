@@ -2,7 +2,7 @@
  *
  * The nearest base row of each query through the filter. A worker codes a tile of rows, scans all groups with
  * thresholds that only rise, and verifies what is left. A tile whose hits grow beyond what verifying is
- * worth goes through f32 instead; when most tiles do, the filter is only tried now and then.
+ * worth goes through f32 instead; then the next tiles take f32 at once, more of them each time.
  */
 #include "scan/filter_argmin.h"
 
@@ -11,12 +11,16 @@
 #include <string.h>
 
 #include "scan/filter_impl.h"
+#include "scan/filter_pause.h"
 #include "scan/scan_impl.h"
 
-#define QUERIES_MIN   64
+#define QUERIES_MIN   128
+#define PAIR_PRODUCTS 48 /* what a pair costs in f32 beside its products, in products */
+#define ROW_PRODUCTS  32000
 #define HITS_SHARE    12 /* verifying more than one base row in so many costs more than f32 would */
 #define HITS_ROW_MAX  64 /* a row's hits in memory, on average */
-#define TRY_EVERY     32 /* tiles, once most were given up */
+
+#define HOPELESS      20 /* hits a row among the first 64 base rows */
 #define POLL_PRODUCTS ((int64_t)1 << 28)
 #define PLAIN_ROWS    64 /* rows of f32 work at a time */
 
@@ -30,12 +34,13 @@ typedef struct filtered {
     int64_t rows, room;
     wni_filter_tile *tile; /* (threads) */
     float **plain;         /* (threads) (PLAIN_ROWS, WNI_SCAN_COLUMNS) scores */
-    atomic_llong tiles, given_up;
+    wni_filter_pause pause;
 } filtered;
 
-int64_t wni_filter_queries_min(const wn_ctx *ctx)
+int wni_filter_argmin_pays(const wn_ctx *ctx, int64_t queries, int64_t n, int64_t ld, int packed)
 {
-    return ctx->filter_always ? 0 : QUERIES_MIN;
+    if (ctx->filter_always) return 1;
+    return (packed || queries >= QUERIES_MIN) && n * (PAIR_PRODUCTS + ld) >= ROW_PRODUCTS + 16 * ld;
 }
 
 static void start(const filtered *s, int64_t q)
@@ -63,7 +68,20 @@ static void take(const filtered *s, int64_t q, int32_t c, float score)
     if (s->second_at) s->second_at[q] = loser_at;
 }
 
-/* Rows r0 .. r0 + m of the tile through f32. */
+static void best_of_block(const filtered *s, int64_t q, const float *scores, int64_t b, int64_t n)
+{
+    const wni_filter *f = s->f;
+    float value, second;
+    int64_t at;
+
+    f->kernels->best(scores, f->bias ? f->bias + b : NULL, n, &value, &at, &second);
+    take(s, q, (int32_t)(b + at), value);
+    if (!s->second || !(second > s->second[q])) return;
+    s->second[q] = second;
+    if (s->second_at) s->second_at[q] = -1;
+}
+
+/* Rows r0 .. r0 + m of the tile through f32; some base rows stay near while all of them pass. */
 static wn_status plain_rows(wn_ctx *ctx, const filtered *s, const wni_filter_tile *t, int worker,
                             int64_t q0, int64_t r0, int64_t m)
 {
@@ -82,33 +100,17 @@ static wn_status plain_rows(wn_ctx *ctx, const filtered *s, const wni_filter_til
         wn_status st = wni_poll(ctx);
 
         if (st != WN_OK) return st;
-        f->kernels->dots(wni_filter_row(f, t, r0), m, wni_mat_row(f->base, b), n, f->ld, scores,
-                         WNI_SCAN_COLUMNS);
-        for (int64_t i = 0; i < m; i++) {
-            const int64_t q = q0 + r0 + i;
-            float value, second;
-            int64_t at;
+        for (int64_t r = r0; r < r0 + m; r += PLAIN_ROWS) {
+            const int64_t rows = wni_min(PLAIN_ROWS, r0 + m - r);
 
-            f->kernels->best(scores + i * WNI_SCAN_COLUMNS, f->bias ? f->bias + b : NULL, n, &value,
-                             &at, &second);
-            take(s, q, (int32_t)(b + at), value);
-            if (!s->second || !(second > s->second[q])) continue;
-            s->second[q] = second;
-            if (s->second_at) s->second_at[q] = -1;
+            f->kernels->dots(wni_filter_row(f, t, r), rows, wni_mat_row(f->base, b), n, f->ld,
+                             scores, WNI_SCAN_COLUMNS);
+            for (int64_t i = 0; i < rows; i++)
+                best_of_block(s, q0 + r + i, scores + i * WNI_SCAN_COLUMNS, b, n);
         }
     }
     atomic_fetch_add(&ctx->filter_plain, m);
     return WN_OK;
-}
-
-static wn_status plain_tile(wn_ctx *ctx, const filtered *s, const wni_filter_tile *t, int worker,
-                            int64_t q0, int64_t m)
-{
-    wn_status st = WN_OK;
-
-    for (int64_t r = 0; r < m && st == WN_OK; r += PLAIN_ROWS)
-        st = plain_rows(ctx, s, t, worker, q0, r, wni_min(PLAIN_ROWS, m - r));
-    return st;
 }
 
 /* Asks for a base row that will be scored soon. */
@@ -164,6 +166,7 @@ static wn_status find(wn_ctx *ctx, const filtered *s, wni_filter_tile *t, int *f
     for (int64_t g = 0; g < f->groups && *few; g++) {
         if (g % poll == 0) WNI_TRY(wni_poll(ctx));
         wni_filter_group(f, t, g, s->second ? 2 : 1);
+        if (g == 0) *few = ctx->filter_always || t->hits <= t->m * HOPELESS;
         if (t->hits > mark) {
             wni_filter_prune(t);
             *few = t->hits <= worth;
@@ -250,15 +253,14 @@ static wn_status filtered_range(wn_ctx *ctx, void *arg, int worker, int64_t q0, 
     filtered *s = arg;
     wni_filter_tile *t = &s->tile[worker];
     const int64_t m = q_end - q0;
-    long long tiles, given_up;
-    int few = 0;
+
+    int few = 0, tried;
     wn_status st;
 
     if (!t->block) WNI_TRY(wni_filter_tile_new(ctx, s->f, s->rows, s->room, t));
     WNI_TRY(wni_queries_read(ctx, s->queries, q0, m, t->x, s->f->ld));
-    given_up = atomic_load(&s->given_up);
-    tiles = atomic_fetch_add(&s->tiles, 1);
-    if (ctx->filter_always || 2 * given_up <= tiles + 1 || tiles % TRY_EVERY == 0) {
+    tried = ctx->filter_always || wni_filter_tries(&s->pause);
+    if (tried) {
         wni_filter_load(s->f, t, m);
         if (s->hint) use_hints(s, t, q0);
         for (int64_t r = 0; s->floor && r < m; r++)
@@ -266,9 +268,10 @@ static wn_status filtered_range(wn_ctx *ctx, void *arg, int worker, int64_t q0, 
         WNI_TRY(find(ctx, s, t, &few));
     }
     if (!few) {
-        atomic_fetch_add(&s->given_up, 1);
-        return plain_tile(ctx, s, t, worker, q0, m);
+        if (tried) wni_filter_failed(&s->pause);
+        return plain_rows(ctx, s, t, worker, q0, 0, m);
     }
+    wni_filter_worked(&s->pause);
     verify(ctx, s, t, q0);
     for (int64_t r = 0; t->n_plain && r < m; r++)
         if (t->plain[r]) WNI_TRY(plain_rows(ctx, s, t, worker, q0, r, 1));

@@ -7,8 +7,9 @@
 
 #include "scan/filter.h"
 
-/* Queries from which packing a base for one call pays. */
-int64_t wni_filter_queries_min(const wn_ctx *ctx);
+/* Whether there is enough work for the filter: it costs a query row about as much as 32000 f32 products, and a
+ * base row, when it is packed for one call, as much as some query rows. */
+int wni_filter_argmin_pays(const wn_ctx *ctx, int64_t queries, int64_t n, int64_t ld, int packed);
 
 /* As wni_scan_argmin_with, of whose `base` the hints, second_at and floor are used. *ran = 0, with WN_OK and
  * nothing written, when the budget has no room. */

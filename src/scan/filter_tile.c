@@ -7,16 +7,18 @@
 #include "scan/filter.h"
 #include "scan/filter_impl.h"
 
-#define TILE_ROWS_MAX 192 /* a multiple of the 6 rows that a kernel takes at once */
-#define TILE_ROWS_MIN 24
-#define TILE_BYTES    ((int64_t)512 << 10) /* of f32 rows: half of a small L2 */
+#define TILE_ROWS_MAX  192 /* a multiple of the 6 and 4 rows that kernels take at once */
+#define TILE_ROWS_LONG 48  /* at least, however long rows are */
+#define TILE_ROWS_MIN  12
+#define TILE_BYTES     ((int64_t)512 << 10) /* of f32 rows: half of a small L2 */
 
 int64_t wni_filter_tile_rows(const wn_ctx *ctx, const wni_filter *f, int64_t queries)
 {
-    int64_t rows = wni_min(TILE_BYTES / (f->ld * (int64_t)sizeof(float)), TILE_ROWS_MAX);
+    int64_t rows = wni_min(wni_max(TILE_BYTES / (f->ld * (int64_t)sizeof(float)), TILE_ROWS_LONG),
+                           TILE_ROWS_MAX);
 
     rows = wni_min(rows, queries / (4 * (int64_t)ctx->threads));
-    return wni_max(rows / 6 * 6, TILE_ROWS_MIN);
+    return wni_max(rows / 12 * 12, TILE_ROWS_MIN);
 }
 
 /* Parts of the block, each rounded up to whole lines. */

@@ -64,7 +64,9 @@ wn_status wni_scan_argmin_with(wn_ctx *ctx, const wni_queries *queries, const wn
     int done_here = 0;
     wn_status st = WN_OK;
 
-    if (!packed && queries->n >= wni_filter_queries_min(ctx)) {
+    if (!wni_filter_argmin_pays(ctx, queries->n, base->base->n, base->base->ld, packed != NULL))
+        packed = NULL;
+    else if (!packed) {
         WNI_TRY(wni_filter_new(ctx, base->base, base->bias, &own));
         packed = own;
     }
