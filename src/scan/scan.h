@@ -102,17 +102,24 @@ wn_status wni_scan_topk(wn_ctx *ctx, const wni_queries *queries, const wni_queri
 wn_status wni_scan_exact(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base,
                          int64_t k, int64_t *at, float *key);
 
-/* threshold: every pair with score >= floor, ordered by query then base row. */
+/* threshold: every pair with score >= floor, ordered by query then base row. The list is kept in chunks of
+ * 12 bytes a pair, which stand in memory once. */
+#define WNI_PAIRS_CHUNK 16384 /* pairs */
 typedef struct wni_pair {
-    int64_t query, base; /* scan positions */
+    uint32_t query, base; /* scan positions */
     float score;
 } wni_pair;
 typedef struct wni_pairs {
-    wni_pair *v;
-    int64_t n, room;
+    wni_pair **chunk;
+    int64_t n, chunks, room;
 } wni_pairs;
-/* lower != 0: only pairs with base < query (scan positions; both sides the same rows). Fails with
- * WN_E_BUDGET when the pairs outgrow the budget, saying at which query. */
+static inline wni_pair *wni_pairs_at(const wni_pairs *pairs, int64_t i)
+{
+    return &pairs->chunk[i / WNI_PAIRS_CHUNK][i % WNI_PAIRS_CHUNK];
+}
+/* lower != 0: only pairs with base < query (scan positions; both sides the same rows), each computed once.
+ * Fails with WN_E_BUDGET when the pairs outgrow the budget, saying near which query; WN_E_USAGE beyond 2^32
+ * rows. */
 wn_status wni_scan_threshold(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base,
                              float floor, int lower, wni_pairs *out);
 void wni_pairs_free(wn_ctx *ctx, wni_pairs *pairs);

@@ -1,152 +1,219 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Every pair whose score reaches a floor. Workers keep what they find; at the end the pairs are counted per
- * query and put in their places.
+ * Every pair whose score reaches a floor. Workers keep what they find in chunks of their own; at the end the
+ * chunks are put together as they are and sorted in place, so that a pair is in memory once.
  */
+#include <math.h>
 #include <string.h>
 
+#include "scan/scan_above.h"
 #include "scan/scan_impl.h"
-
-#define ROOM_MIN 1024
+#include "scan/scan_self.h"
 
 typedef struct threshold {
-    const wni_kernels *kernels;
     float floor;
-    int lower;
-    wni_pairs *found; /* (threads) */
+    wni_pairs *found; /* (threads) each full but for its last chunk */
 } threshold;
 
-/* Twice the new room must fit: at the end all pairs stand in memory a second time. */
-static wn_status grow(wn_ctx *ctx, wni_pairs *pairs, int64_t need, int64_t query)
+static wn_status add_chunk(wn_ctx *ctx, wni_pairs *pairs, int64_t query)
 {
-    int64_t room = wni_max(wni_max(pairs->room / 2 * 3, need), ROOM_MIN);
-    char have[24];
-    wni_pair *v;
+    const int64_t bytes = WNI_PAIRS_CHUNK * (int64_t)sizeof(wni_pair);
+    wni_pair *chunk;
 
-    if (room > wni_budget_left(ctx) / (2 * (int64_t)sizeof *v))
+    if (bytes > wni_budget_left(ctx)) {
+        char have[24];
+
         return wni_fail(
             ctx, WN_E_BUDGET,
             "pairs of similar rows outgrow the memory budget of %s near row %lld: raise "
             "--memory, or the similarity from which rows count as a pair",
             wni_bytes_text(ctx->budget_bytes, have), (long long)query);
-    v = wni_grow(ctx, pairs->v, pairs->n, room, sizeof *v);
-    if (!v) return WN_E_NOMEM;
-    pairs->v = v;
-    pairs->room = room;
-    return WN_OK;
-}
-
-static wn_status threshold_tile(wn_ctx *ctx, void *self, int worker, int64_t q0, int64_t m,
-                                int64_t b0, int64_t n, const float *scores, int64_t lds)
-{
-    const threshold *t = self;
-    wni_pairs *pairs = &t->found[worker];
-    int32_t hits[WNI_SCAN_COLUMNS];
-
-    for (int64_t i = 0; i < m; i++) {
-        const int64_t q = q0 + i, allowed = t->lower ? wni_min(q - b0, n) : n;
-        int64_t count;
-
-        if (allowed <= 0) continue;
-        count = t->kernels->over(scores + i * lds, NULL, allowed, t->floor, hits);
-        if (pairs->n + count > pairs->room) {
-            wn_status st = grow(ctx, pairs, pairs->n + count, q);
-
-            if (st != WN_OK) return st;
-        }
-        for (int64_t h = 0; h < count; h++)
-            pairs->v[pairs->n++] = (wni_pair){q, b0 + hits[h], scores[i * lds + hits[h]]};
     }
+    if (pairs->chunks == pairs->room) {
+        const int64_t room = wni_max(2 * pairs->room, 16);
+        wni_pair **grown = wni_grow(ctx, pairs->chunk, pairs->chunks, room, sizeof *grown);
+
+        if (!grown) return WN_E_NOMEM;
+        pairs->chunk = grown;
+        pairs->room = room;
+    }
+    chunk = wni_alloc(ctx, WNI_PAIRS_CHUNK, sizeof *chunk);
+    if (!chunk) return WN_E_NOMEM;
+    pairs->chunk[pairs->chunks++] = chunk;
     return WN_OK;
 }
 
-static int threshold_wants(void *self, int64_t q0, int64_t m, int64_t b0, int64_t n)
+static wn_status keep(wn_ctx *ctx, wni_pairs *pairs, int64_t query, int64_t base, float score)
 {
-    const threshold *t = self;
+    if (pairs->n == pairs->chunks * WNI_PAIRS_CHUNK) {
+        wn_status st = add_chunk(ctx, pairs, query);
 
-    (void)n;
-    return !t->lower || b0 < q0 + m - 1;
+        if (st != WN_OK) return st;
+    }
+    *wni_pairs_at(pairs, pairs->n++) = (wni_pair){(uint32_t)query, (uint32_t)base, score};
+    return WN_OK;
 }
 
-/* Heap sort by base row: a query's pairs come in runs, one per block of the base. */
-static void sort_pairs(wni_pair *v, int64_t n)
+static wn_status take_rows(wn_ctx *ctx, const wni_above *above, int worker, int64_t q,
+                           const int64_t *b, const float *score, int64_t n)
+{
+    const threshold *t = above->arg;
+    wn_status st = WN_OK;
+
+    for (int64_t h = 0; h < n && st == WN_OK; h++)
+        if (score[h] >= t->floor) st = keep(ctx, &t->found[worker], q, b[h], score[h]);
+    return st;
+}
+
+static wn_status take_pairs(wn_ctx *ctx, const wni_self *scan, int worker, int64_t i,
+                            const int64_t *j, const float *value, int64_t n)
+{
+    const threshold *t = scan->arg;
+    wn_status st = WN_OK;
+
+    for (int64_t h = 0; h < n && st == WN_OK; h++)
+        if (value[h] >= t->floor)
+            st = keep(ctx, &t->found[worker], wni_max(i, j[h]), wni_min(i, j[h]), value[h]);
+    return st;
+}
+
+/* ---- one list --------------------------------------------------------------------------------------- */
+
+/* Moves the last pairs of `from`, a partly filled list, into the gap at the end of `to` until either is done. */
+static void fill(wni_pairs *to, wni_pairs *from)
+{
+    while (from->n > 0 && to->n < to->chunks * WNI_PAIRS_CHUNK)
+        *wni_pairs_at(to, to->n++) = *wni_pairs_at(from, --from->n);
+}
+
+/* All chunks of the workers into `out`, which is then one list without gaps. */
+static wn_status join(wn_ctx *ctx, const threshold *t, wni_pairs *out)
+{
+    int64_t chunks = 0;
+    wn_status st = WN_OK;
+
+    for (int w = 0; w < ctx->threads; w++)
+        chunks += t->found[w].chunks;
+    WNI_NEW(ctx, out->chunk, chunks);
+    out->room = chunks;
+    for (int w = 0; w < ctx->threads; w++) {
+        wni_pairs *from = &t->found[w];
+
+        fill(out, from);
+        while (from->chunks > 0 && (from->chunks - 1) * WNI_PAIRS_CHUNK >= from->n)
+            wni_free(ctx, from->chunk[--from->chunks]);
+        if (from->chunks == 0) continue; /* else there is no gap in `out` */
+        memcpy(out->chunk + out->chunks, from->chunk, (size_t)from->chunks * sizeof *out->chunk);
+        out->chunks += from->chunks;
+        out->n += from->n;
+        from->chunks = from->n = 0;
+    }
+done:
+    return st;
+}
+
+/* Heap sort by base row of the pairs [first, first + n), all of one query. */
+static void sort_by_base(const wni_pairs *p, int64_t first, int64_t n)
 {
     int sorted = 1;
 
     for (int64_t i = 1; i < n && sorted; i++)
-        sorted = v[i - 1].base < v[i].base;
+        sorted = wni_pairs_at(p, first + i - 1)->base < wni_pairs_at(p, first + i)->base;
     if (sorted) return;
     for (int64_t build = n / 2, end = n; end > 1;) {
         wni_pair x;
-        int64_t i;
+        int64_t i = 0;
 
         if (build > 0) {
             i = --build;
-            x = v[i];
+            x = *wni_pairs_at(p, first + i);
         } else {
-            i = 0;
-            x = v[--end];
-            v[end] = v[0];
+            x = *wni_pairs_at(p, first + --end);
+            *wni_pairs_at(p, first + end) = *wni_pairs_at(p, first);
         }
         for (int64_t child; (child = 2 * i + 1) < end; i = child) {
-            if (child + 1 < end && v[child + 1].base > v[child].base) child++;
-            if (v[child].base <= x.base) break;
-            v[i] = v[child];
+            if (child + 1 < end &&
+                wni_pairs_at(p, first + child + 1)->base > wni_pairs_at(p, first + child)->base)
+                child++;
+            if (wni_pairs_at(p, first + child)->base <= x.base) break;
+            *wni_pairs_at(p, first + i) = *wni_pairs_at(p, first + child);
         }
-        v[i] = x;
+        *wni_pairs_at(p, first + i) = x;
     }
 }
 
-/* The workers' pairs into `out`, ordered by query then base row. */
-static wn_status order(wn_ctx *ctx, const threshold *t, int64_t n, wni_pairs *out)
+/* Sorts by query, each pair moved once to where the pairs of its query stand, then by base row. */
+static wn_status sort(wn_ctx *ctx, const wni_pairs *p, int64_t queries)
 {
-    int64_t *start = NULL; /* (n + 1) where each query's pairs go; then where they end */
-    int64_t total = 0;
+    int64_t *start = NULL, *next = NULL; /* (queries + 1) where each query's pairs go */
     wn_status st;
 
-    for (int w = 0; w < ctx->threads; w++)
-        total += t->found[w].n;
-    WNI_TRY(wni_budget_need(ctx, total * (int64_t)sizeof *out->v + (n + 1) * (int64_t)sizeof *start,
+    WNI_TRY(wni_budget_need(ctx, 2 * (queries + 1) * (int64_t)sizeof *start,
                             "the list of similar pairs"));
-    WNI_NEW0(ctx, start, n + 1);
-    WNI_NEW(ctx, out->v, total);
-    out->n = out->room = total;
-    for (int w = 0; w < ctx->threads; w++)
-        for (int64_t i = 0; i < t->found[w].n; i++)
-            start[t->found[w].v[i].query + 1]++;
-    for (int64_t q = 0; q < n; q++)
+    WNI_NEW0(ctx, start, queries + 1);
+    WNI_NEW(ctx, next, queries + 1);
+    for (int64_t i = 0; i < p->n; i++)
+        start[wni_pairs_at(p, i)->query + 1]++;
+    for (int64_t q = 0; q < queries; q++)
         start[q + 1] += start[q];
-    for (int w = 0; w < ctx->threads; w++)
-        for (int64_t i = 0; i < t->found[w].n; i++)
-            out->v[start[t->found[w].v[i].query]++] = t->found[w].v[i];
-    for (int64_t q = 0, first = 0; q < n; first = start[q++])
-        sort_pairs(out->v + first, start[q] - first);
+    memcpy(next, start, (size_t)(queries + 1) * sizeof *next);
+    for (int64_t q = 0; q < queries; q++) {
+        while (next[q] < start[q + 1]) {
+            wni_pair x = *wni_pairs_at(p, next[q]);
+
+            while (x.query != q) {
+                wni_pair *place = wni_pairs_at(p, next[x.query]++), other = *place;
+
+                *place = x;
+                x = other;
+            }
+            *wni_pairs_at(p, next[q]++) = x;
+        }
+        if (q % 4096 == 0) WNI_TRY(wni_poll(ctx));
+    }
+    for (int64_t q = 0; q < queries; q++) {
+        if (q % 4096 == 0) WNI_TRY(wni_poll(ctx));
+        sort_by_base(p, start[q], start[q + 1] - start[q]);
+    }
 done:
     wni_free(ctx, start);
+    wni_free(ctx, next);
     return st;
 }
 
 wn_status wni_scan_threshold(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base,
                              float floor, int lower, wni_pairs *out)
 {
-    static const wni_epilogue epilogue = {threshold_tile, NULL, threshold_wants};
-    threshold self = {wni_kernels_of(ctx), floor, lower, NULL};
+    threshold t = {floor, NULL};
+    wni_self self = {.rows = queries, .take = take_pairs, .arg = &t};
+    wni_above above = {.queries = queries, .base = base, .take = take_rows, .arg = &t};
+    float *floors = NULL;
     wn_status st;
 
     memset(out, 0, sizeof *out);
-    WNI_NEW0(ctx, self.found, ctx->threads);
-    WNI_TRY(wni_scan_stream(ctx, queries, base, &epilogue, &self, NULL));
-    WNI_TRY(order(ctx, &self, queries->n, out));
+    if (queries->n > UINT32_MAX || base->n > UINT32_MAX)
+        return wni_fail(ctx, WN_E_USAGE, "pairs of similar rows: more than 2^32 rows");
+    WNI_NEW0(ctx, t.found, ctx->threads);
+    WNI_NEW(ctx, floors, queries->n);
+    for (int64_t q = 0; q < queries->n; q++)
+        floors[q] = floor;
+    self.floor = above.floor = floors;
+    WNI_TRY(lower ? wni_scan_self(ctx, &self) : wni_scan_above(ctx, &above));
+    WNI_TRY(join(ctx, &t, out));
+    WNI_TRY(sort(ctx, out, queries->n));
 done:
-    for (int w = 0; self.found && w < ctx->threads; w++)
-        wni_free(ctx, self.found[w].v);
-    wni_free(ctx, self.found);
+    for (int w = 0; t.found && w < ctx->threads; w++)
+        wni_pairs_free(ctx, &t.found[w]);
+    wni_free(ctx, t.found);
+    wni_free(ctx, floors);
     if (st != WN_OK) wni_pairs_free(ctx, out);
     return st;
 }
 
 void wni_pairs_free(wn_ctx *ctx, wni_pairs *pairs)
 {
-    wni_free(ctx, pairs->v);
+    for (int64_t c = 0; c < pairs->chunks; c++)
+        wni_free(ctx, pairs->chunk[c]);
+    wni_free(ctx, pairs->chunk);
     memset(pairs, 0, sizeof *pairs);
 }

@@ -368,9 +368,10 @@ static void threshold_is_the_twin(void **state)
                         for (int64_t b = 0; b < (lower ? q : nb); b++) {
                             if (!(twin[q * nb + b] >= floor)) continue;
                             assert_true(next < pairs.n);
-                            assert_int_equal(pairs.v[next].query, q);
-                            assert_int_equal(pairs.v[next].base, b);
-                            assert_memory_equal(&pairs.v[next].score, &twin[q * nb + b], 4);
+                            assert_int_equal(wni_pairs_at(&pairs, next)->query, q);
+                            assert_int_equal(wni_pairs_at(&pairs, next)->base, b);
+                            assert_memory_equal(&wni_pairs_at(&pairs, next)->score,
+                                                &twin[q * nb + b], 4);
                             next++;
                         }
                     assert_int_equal(next, pairs.n);
@@ -381,30 +382,61 @@ static void threshold_is_the_twin(void **state)
     free(twin);
 }
 
+/* Several chunks from several workers: every pair in its place, none twice. */
+static void many_pairs_come_in_order(void **state)
+{
+    enum { N = 700 };
+    float *v = ts_normal(N, 5, 3);
+
+    (void)state;
+    for (int threads = 1; threads <= 8; threads = 3 * threads - 1)
+        for (int lower = 0; lower < 2; lower++) {
+            wn_ctx *ctx = ts_ctx(threads, -1);
+            int64_t next = 0, settled = settled_bytes(ctx);
+            wn_pool *pool;
+            wni_queries all;
+            wni_pairs pairs;
+
+            ts_ok(ctx, wn_pool_wrap(ctx, v, N, 5, WN_F32, WN_L2, &pool));
+            all = (wni_queries){pool, NULL, 0, N};
+            ts_ok(ctx, wni_scan_threshold(ctx, &all, &all, -INFINITY, lower, &pairs));
+            assert_int_equal(pairs.n, lower ? N * (N - 1) / 2 : N * N);
+            for (int64_t q = 0; q < N; q++)
+                for (int64_t b = 0; b < (lower ? q : N); b++, next++) {
+                    assert_int_equal(wni_pairs_at(&pairs, next)->query, q);
+                    assert_int_equal(wni_pairs_at(&pairs, next)->base, b);
+                }
+            wni_pairs_free(ctx, &pairs);
+            wn_pool_free(pool);
+            close_clean(ctx, settled);
+        }
+    free(v);
+}
+
 static void too_many_pairs_are_refused_in_words(void **state)
 {
     wn_ctx_options opt;
     wn_ctx *ctx;
     wni_pairs pairs;
     wn_pool *pool;
-    float *same = calloc(3000, sizeof *same);
+    float *same = calloc(4000, sizeof *same);
     int64_t settled;
     wni_queries all;
 
     (void)state;
-    for (int i = 0; i < 3000; i++)
+    for (int i = 0; i < 4000; i++)
         same[i] = 1;
     wn_ctx_options_init(&opt);
     opt.threads = 2;
     opt.memory_bytes = (int64_t)64 << 20;
     assert_int_equal(wn_ctx_new(&opt, &ctx), WN_OK);
     settled = settled_bytes(ctx);
-    ts_ok(ctx, wn_pool_wrap(ctx, same, 3000, 1, WN_F32, WN_L2, &pool));
-    all = (wni_queries){pool, NULL, 0, 3000};
+    ts_ok(ctx, wn_pool_wrap(ctx, same, 4000, 1, WN_F32, WN_L2, &pool));
+    all = (wni_queries){pool, NULL, 0, 4000};
     assert_int_equal(wni_scan_threshold(ctx, &all, &all, 1, 1, &pairs), WN_E_BUDGET);
     assert_non_null(
         strstr(wn_ctx_error(ctx), "pairs of similar rows outgrow the memory budget of 64"));
-    assert_null(pairs.v);
+    assert_null(pairs.chunk);
     ts_ok(ctx, wni_scan_threshold(ctx, &all, &all, 2, 1, &pairs));
     assert_int_equal(pairs.n, 0);
     wni_pairs_free(ctx, &pairs);
@@ -639,6 +671,7 @@ int main(void)
         cmocka_unit_test(nearest_is_the_twin_with_and_without_limits),
         cmocka_unit_test(topk_is_the_twin),
         cmocka_unit_test(threshold_is_the_twin),
+        cmocka_unit_test(many_pairs_come_in_order),
         cmocka_unit_test(too_many_pairs_are_refused_in_words),
         cmocka_unit_test(tiles_come_in_order_and_rows_once),
         cmocka_unit_test(no_queries_and_no_base),

@@ -133,6 +133,42 @@ static void topk_of_itself_is_the_same(void **state)
     assert_true(candidates > 10000);
 }
 
+static void pairs_are_the_same(void **state)
+{
+    enum { N = 300 };
+
+    (void)state;
+    for (int kind = 0; kind < KINDS; kind++)
+        for (size_t s = 0; s < sizeof dims / sizeof *dims; s++)
+            for (int isa = s > 2; isa <= (int)ts_best_isa(); isa++) {
+                const int64_t d = dims[s], lower = isa % 2;
+                float *b = rows_of((enum kind)kind, 2, N, d), floor;
+                wn_ctx *plain = open_ctx(1, -1, PLAIN);
+                wn_ctx *ctx = open_ctx(thread_counts[(kind + isa) % 3], isa, ALWAYS);
+                found order = topk(plain, NULL, 0, b, N, d, 5, 0); /* a floor that pairs reach */
+                wni_queries rows, again;
+                wn_pool *pool, *pool_again;
+                wni_pairs want, got;
+
+                floor = order.score[5 * (N / 2) + 4];
+                ts_ok(plain, wn_pool_wrap(plain, b, N, d, WN_F32, WN_L2, &pool));
+                ts_ok(ctx, wn_pool_wrap(ctx, b, N, d, WN_F32, WN_L2, &pool_again));
+                rows = (wni_queries){pool, NULL, 0, N};
+                again = (wni_queries){pool_again, NULL, 0, N};
+                ts_ok(plain, wni_scan_threshold(plain, &rows, &rows, floor, (int)lower, &want));
+                ts_ok(ctx, wni_scan_threshold(ctx, &again, &again, floor, (int)lower, &got));
+                assert_int_equal(got.n, want.n);
+                for (int64_t i = 0; i < want.n; i++)
+                    assert_memory_equal(wni_pairs_at(&got, i), wni_pairs_at(&want, i),
+                                        sizeof(wni_pair));
+                wni_pairs_free(plain, &want), wni_pairs_free(ctx, &got);
+                wn_pool_free(pool), wn_pool_free(pool_again);
+                wn_ctx_free(plain), wn_ctx_free(ctx);
+                drop(&order);
+                free(b);
+            }
+}
+
 /* As it is used: the filter tries, gives up where it does not pay, tries again. */
 static void left_to_itself_it_is_the_same(void **state)
 {
@@ -225,11 +261,9 @@ static void real_features(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(topk_is_the_same),
-        cmocka_unit_test(topk_of_itself_is_the_same),
-        cmocka_unit_test(left_to_itself_it_is_the_same),
-        cmocka_unit_test(graphs_are_the_same),
-        cmocka_unit_test(real_features),
+        cmocka_unit_test(topk_is_the_same),    cmocka_unit_test(topk_of_itself_is_the_same),
+        cmocka_unit_test(pairs_are_the_same),  cmocka_unit_test(left_to_itself_it_is_the_same),
+        cmocka_unit_test(graphs_are_the_same), cmocka_unit_test(real_features),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The k nearest through the filter. The first base rows fill the heaps in f32; from then on a base row is
- * verified at once when its bound reaches the k-th best canonical score so far, which only rises. Where too
- * many do, the rest of the block goes through f32.
+ * Scores from a floor on, through the filter. The first base rows give floors in f32 where there are none yet;
+ * from then on a base row is verified at once when its bound reaches the floor. Where too many do, the rest
+ * of the block goes through f32.
  */
 #include <math.h>
-#include <string.h>
 
-#include "ds/topk.h"
+#include "scan/above_impl.h"
 #include "scan/filter.h"
-#include "scan/topk_impl.h"
 
-#define QUERIES_MIN   32
-#define FIRST_COLUMNS 256 /* base rows that fill heaps in f32, 4 k if that is more */
-#define WATCH_GROUPS  16  /* groups after which the hits are judged */
-#define HITS_SHARE    40 /* verifying more than one base row in so many costs more than f32 would */
-#define CHUNK         64 /* hits verified at once */
-#define PLAIN_ROWS    64
+#define QUERIES_MIN  32
+#define WATCH_GROUPS 16 /* groups after which the hits are judged */
+#define HITS_SHARE   40 /* verifying more than one base row in so many costs more than f32 would */
+#define CHUNK        64 /* hits verified at once */
+#define PLAIN_ROWS   64
 
 typedef struct work {
     wni_filter_tile tile;
     float *scores; /* (PLAIN_ROWS, WNI_SCAN_COLUMNS) */
+    int32_t row[CHUNK], column[CHUNK];
+    int64_t b[CHUNK];
+    float score[CHUNK];
 } work;
 
 typedef struct filtered {
-    wni_topk_scan *t;
+    wni_above_scan *scan;
     const wni_filter *f;
     int64_t first; /* number of the block's first row */
     int64_t rows;  /* of a tile */
@@ -47,8 +47,8 @@ static wn_status plain(wn_ctx *ctx, const filtered *s, int worker, int64_t q0, i
 
             f->kernels->dots(wni_filter_row(f, &w->tile, r), rows, wni_mat_row(f->base, b), n,
                              f->ld, w->scores, WNI_SCAN_COLUMNS);
-            st = wni_topk_tile(ctx, s->t, worker, q0 + r, rows, s->first + b, n, w->scores,
-                               WNI_SCAN_COLUMNS);
+            st = wni_above_tile(ctx, s->scan, worker, q0 + r, rows, s->first + b, n, w->scores,
+                                WNI_SCAN_COLUMNS);
         }
         if (st != WN_OK) return st;
     }
@@ -57,10 +57,7 @@ static wn_status plain(wn_ctx *ctx, const filtered *s, int worker, int64_t q0, i
 
 static void set_need(const filtered *s, wni_filter_tile *tile, int64_t q0, int64_t r)
 {
-    const wni_topk_scan *t = s->t;
-
-    if (t->size[q0 + r] == t->k)
-        tile->need[r] = wni_filter_need(tile, r, t->score[(q0 + r) * t->k]);
+    tile->need[r] = wni_filter_need(tile, r, s->scan->above->floor[q0 + r]);
 }
 
 static void fetch(const filtered *s, int64_t c)
@@ -71,69 +68,72 @@ static void fetch(const filtered *s, int64_t c)
         __builtin_prefetch(row + i);
 }
 
-typedef struct chunk {
-    int32_t row[CHUNK], column[CHUNK];
-} chunk;
-
-/* The pairs of the chunk by their canonical scores. */
-static void offer(const filtered *s, wni_filter_tile *tile, int64_t q0, const chunk *c, int64_t n)
+/* The n pairs that are listed, by their canonical scores. */
+static wn_status offer(wn_ctx *ctx, const filtered *s, int worker, int64_t q0, int64_t n)
 {
-    const wni_topk_scan *t = s->t;
+    const wni_above *above = s->scan->above;
     const wni_filter *f = s->f;
-    float score[CHUNK];
+    work *w = &s->work[worker];
+    wni_filter_tile *tile = &w->tile;
 
-    f->kernels->dot_pairs(tile->x, c->row, f->base->v, c->column, n, f->ld, score);
-    for (int64_t h = 0; h < n; h++) {
-        const int64_t q = q0 + c->row[h];
+    f->kernels->dot_pairs(tile->x, w->row, f->base->v, w->column, n, f->ld, w->score);
+    for (int64_t h = 0, end; h < n; h = end) {
+        const int64_t r = w->row[h], q = q0 + r;
+        int64_t kept = h;
+        wn_status st;
 
-        if (f->bias) score[h] -= f->bias[c->column[h]];
-        if (isnan(score[h])) continue;
-        if (t->size[q] == t->k && score[h] < t->score[q * t->k]) continue;
-        wni_topk_push(t->score + q * t->k, t->at + q * t->k, t->k, &t->size[q], score[h],
-                      s->first + c->column[h]);
-        set_need(s, tile, q0, c->row[h]);
+        for (end = h; end < n && w->row[end] == r; end++) {
+            const float score = f->bias ? w->score[end] - f->bias[w->column[end]] : w->score[end];
+
+            if (isnan(score) || score < above->floor[q]) continue;
+            w->score[kept] = score;
+            w->b[kept++] = s->first + w->column[end];
+        }
+        if (kept == h) continue;
+        st = above->take(ctx, above, worker, q, w->b + h, w->score + h, kept - h);
+        if (st != WN_OK) return st;
+        set_need(s, tile, q0, r);
     }
+    return WN_OK;
 }
 
 /* Verifies the hits of one group. */
-static int64_t verify(const filtered *s, wni_filter_tile *tile, int64_t q0)
+static wn_status verify(wn_ctx *ctx, const filtered *s, int worker, int64_t q0, int64_t *verified)
 {
-    const wni_topk_scan *t = s->t;
+    work *w = &s->work[worker];
+    wni_filter_tile *tile = &w->tile;
     const wni_hits8 *hit = &tile->hit;
-    int64_t verified = 0, held = 0;
-    chunk c;
+    int64_t held = 0;
+    wn_status st = WN_OK;
 
-    for (int64_t i = 0; i < tile->hits; i++) {
-        const int32_t r = hit->row[i], b = hit->column[i];
-
-        if (hit->upper[i] < tile->need[r]) continue;
-        if (t->skip_self &&
-            wni_queries_row(t->base, s->first + b) == wni_queries_row(t->queries, q0 + r))
-            continue;
-        fetch(s, b);
-        c.row[held] = r;
-        c.column[held++] = b;
+    for (int64_t i = 0; i < tile->hits && st == WN_OK; i++) {
+        if (hit->upper[i] < tile->need[hit->row[i]]) continue;
+        fetch(s, hit->column[i]);
+        w->row[held] = hit->row[i];
+        w->column[held++] = hit->column[i];
         if (held < CHUNK) continue;
-        offer(s, tile, q0, &c, held);
-        verified += held;
+        st = offer(ctx, s, worker, q0, held);
+        *verified += held;
         held = 0;
     }
-    offer(s, tile, q0, &c, held);
+    if (st == WN_OK) st = offer(ctx, s, worker, q0, held);
+    *verified += held;
     tile->hits = 0;
-    return verified + held;
+    return st;
 }
 
 /* Groups from `from` on, until all are done or the hits are too many: *end = the first base row not done. */
-static wn_status scan_groups(wn_ctx *ctx, const filtered *s, wni_filter_tile *tile, int64_t q0,
-                             int64_t from, int64_t *end)
+static wn_status scan_groups(wn_ctx *ctx, const filtered *s, int worker, int64_t q0, int64_t from,
+                             int64_t *end)
 {
     const wni_filter *f = s->f;
+    wni_filter_tile *tile = &s->work[worker].tile;
     int64_t verified = 0, total = 0;
     int64_t g = from / WNI_GROUP8;
     wn_status st = WN_OK;
 
     for (; g < f->groups; g++) {
-        if (wni_filter_group(f, tile, g, 0) > 0) verified += verify(s, tile, q0);
+        if (wni_filter_group(f, tile, g, 0) > 0) WNI_TRY(verify(ctx, s, worker, q0, &verified));
         if (g % WATCH_GROUPS != 0) continue;
         WNI_TRY(wni_poll(ctx));
         total += verified;
@@ -153,7 +153,8 @@ done:
 static wn_status filtered_range(wn_ctx *ctx, void *arg, int worker, int64_t q0, int64_t q_end)
 {
     filtered *s = arg;
-    wni_topk_scan *t = s->t;
+    const wni_above *above = s->scan->above;
+    wni_filter_pause *pause = &s->scan->pause;
     work *w = &s->work[worker];
     wni_filter_tile *tile = &w->tile;
     const int64_t m = q_end - q0, n = s->f->n;
@@ -162,25 +163,25 @@ static wn_status filtered_range(wn_ctx *ctx, void *arg, int worker, int64_t q0, 
 
     if (!tile->block) WNI_TRY(wni_filter_tile_new(ctx, s->f, s->rows, 0, tile));
     if (!w->scores) WNI_NEW(ctx, w->scores, PLAIN_ROWS * WNI_SCAN_COLUMNS);
-    WNI_TRY(wni_queries_read(ctx, t->queries, q0, m, tile->x, s->f->ld));
+    WNI_TRY(wni_queries_read(ctx, above->queries, q0, m, tile->x, s->f->ld));
     if (s->first == 0) {
-        from = wni_min(n, wni_round_up(wni_max(4 * t->k, FIRST_COLUMNS), WNI_GROUP8));
+        from = wni_min(n, wni_round_up(above->warm, WNI_GROUP8));
         WNI_TRY(plain(ctx, s, worker, q0, 0, m, 0, from));
         atomic_fetch_add(&ctx->filter_rows, m);
         atomic_fetch_add(&ctx->filter_verified, m);
     }
-    if (from < n && (ctx->filter_always || wni_filter_tries(&t->pause))) {
+    if (from < n && (ctx->filter_always || wni_filter_tries(pause))) {
         wni_filter_load(s->f, tile, m);
         for (int64_t r = 0; r < m; r++)
             if (!tile->plain[r]) set_need(s, tile, q0, r);
         if (tile->n_plain <= m / 2) {
             const int64_t begin = from;
 
-            WNI_TRY(scan_groups(ctx, s, tile, q0, begin, &from));
+            WNI_TRY(scan_groups(ctx, s, worker, q0, begin, &from));
             if (from == n)
-                wni_filter_worked(&t->pause);
+                wni_filter_worked(pause);
             else
-                wni_filter_failed(&t->pause);
+                wni_filter_failed(pause);
             for (int64_t r = 0; tile->n_plain > 0 && r < m; r++)
                 if (tile->plain[r]) WNI_TRY(plain(ctx, s, worker, q0, r, 1, begin, from));
         }
@@ -192,25 +193,26 @@ done:
     return st;
 }
 
-wn_status wni_topk_filtered(wn_ctx *ctx, wni_topk_scan *t, const wni_mat *block, int64_t first,
-                            int *ran)
+wn_status wni_above_filtered(wn_ctx *ctx, wni_above_scan *scan, const wni_mat *block, int64_t first,
+                             int *ran)
 {
-    filtered s = {.t = t, .first = first};
+    filtered s = {.scan = scan, .first = first};
+    const int64_t n = scan->above->queries->n;
     wni_filter *f = NULL;
     wn_status st = WN_OK;
 
     *ran = 0;
-    if (t->queries->n < QUERIES_MIN && !ctx->filter_always) return WN_OK;
-    WNI_TRY(wni_filter_new(ctx, block, t->bias.v, &f));
+    if (n < QUERIES_MIN && !ctx->filter_always) return WN_OK;
+    WNI_TRY(wni_filter_new(ctx, block, scan->bias.v, &f));
     if (!f) goto done;
     s.f = f;
-    s.rows = wni_filter_tile_rows(ctx, f, t->queries->n);
+    s.rows = wni_filter_tile_rows(ctx, f, n);
     if (ctx->threads * (wni_filter_tile_bytes(f, s.rows, 0) + (int64_t)sizeof(work) +
                         PLAIN_ROWS * WNI_SCAN_COLUMNS * (int64_t)sizeof(float)) >
         wni_budget_left(ctx))
         goto done;
     WNI_NEW0(ctx, s.work, ctx->threads);
-    WNI_TRY(wni_parallel(ctx, t->queries->n, s.rows, filtered_range, &s));
+    WNI_TRY(wni_parallel(ctx, n, s.rows, filtered_range, &s));
     *ran = 1;
 done:
     for (int i = 0; s.work && i < ctx->threads; i++) {
