@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Benchmarks beside the peers.   run.sh [BUILD] [kmeans|memory|select|sampler|minhash|python|selection...]
+# Benchmarks beside the peers.   run.sh [BUILD] [scan|kmeans|memory|select|sampler|minhash|python|selection...]
 # UPDATE=1 writes docs/benchmarks.md and, of selection, docs/selection.md. ROUNDS=3, ROWS, DIM, K change the size;
-# QUICK=1 makes selection a matter of minutes.
+# QUICK=1 makes selection a matter of minutes; SCALE=0.02 makes scan a matter of seconds, SCAN="w1 w4" picks of it.
 set -u
 cd "$(dirname "$0")/.."
 build=${1:-build}
 [ $# -gt 0 ] && shift
-[ $# -gt 0 ] || set -- kmeans memory select minhash sampler python
+[ $# -gt 0 ] || set -- scan kmeans memory select minhash sampler python
 venv=build/bench-venv
 if [ ! -x "$venv/bin/python" ]; then
     if ! python3 -m venv "$venv" 2>/dev/null; then
@@ -24,6 +24,12 @@ rc=0
 for what in "$@"; do
     case $what in
     kmeans | memory | sampler) "$venv/bin/python" "bench/bench_$what.py" "$build" || rc=1 ;;
+    scan)
+        "$venv/bin/python" -c 'import superkmeans' 2>/dev/null || "$venv/bin/pip" install -q --only-binary :all: superkmeans ||
+            { echo "bench: no wheel of superkmeans here: w2 and s1 are skipped" >&2; SCAN=${SCAN:-w1 w2c w3 w4 pairs real}; }
+        # The names are words.
+        "$venv/bin/python" bench/bench_scan.py "$build" ${SCAN:-} || rc=1
+        ;;
     select)
         "$venv/bin/python" -c 'import apricot, scipy' 2>/dev/null ||
             "$venv/bin/pip" install -q apricot-select scipy ||
@@ -40,7 +46,7 @@ for what in "$@"; do
         "$venv/bin/python" bench/bench_python.py "$build" || rc=1
         ;;
     selection) "$venv/bin/python" bench/bench_selection.py "$build" ${QUICK:+--quick} || rc=1 ;;
-    *) echo "bench: no benchmark '$what': kmeans, memory, select, sampler, minhash, python or selection" >&2; rc=2 ;;
+    *) echo "bench: no benchmark '$what': scan, kmeans, memory, select, sampler, minhash, python or selection" >&2; rc=2 ;;
     esac
 done
 exit $rc
