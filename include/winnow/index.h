@@ -110,14 +110,16 @@ typedef enum wn_code { WN_CODE_F32 = 0, WN_CODE_F16, WN_CODE_I8, WN_CODE_PQ, WN_
 
 /* What every kind of index has. */
 #define WN_INDEX_CODE_PARAMS(P)                                                                \
-    P(choice, code, WN_CODE_F32, "f32|f16|i8", 0,                                              \
+    P(choice, code, WN_CODE_F32, "f32|f16|i8|pq|rq", 0,                                        \
       "how rows are kept for the search; the best candidates are compared exactly with every " \
       "code")                                                                                  \
     P(i32, code_bytes, 0, 0, 65536,                                                            \
-      "bytes of a row under pq and rq; 0 = one for every 4 dimensions")                        \
+      "bytes of a row under pq and rq; 0 = one for every 4 dimensions, under rq at most 32")   \
     P(f64, rerank, 4, 1, 1000,                                                                 \
       "candidates per hit that are compared exactly when the code is not f32")                 \
-    P(u64, seed, 0, 0, 0, "seed of everything random")
+    P(u64, seed, 0, 0, 0, "seed of everything random")                                         \
+    P(bool, pq_uniform, 0, 0, 1,                                                               \
+      "under pq give every entry of a codebook the same share of the rows, by optimal transport")
 
 #define WN_INDEX_FLAT_PARAMS(P) WN_INDEX_CODE_PARAMS(P)
 WN_PARAM_STRUCT(wn_index_flat_params, WN_INDEX_FLAT_PARAMS);

@@ -15,6 +15,27 @@ static const wni_code_ops *const all[] = {
     [WN_CODE_PQ] = &wni_code_pq,   [WN_CODE_RQ] = &wni_code_rq,
 };
 
+wni_code_params wni_code_params_of(const void *params)
+{
+    const wn_index_flat_params *p = params;
+
+    return (wni_code_params){(wn_code)p->code, p->code_bytes, p->seed, p->pq_uniform};
+}
+
+wn_status wni_code_check(wn_ctx *ctx, int64_t d, const wni_code_params *params)
+{
+    if (params->bytes && params->code != WN_CODE_PQ && params->code != WN_CODE_RQ)
+        return wni_fail(ctx, WN_E_USAGE,
+                        "index: code_bytes is %d, but only the codes pq and rq can be cut to a "
+                        "size; add --code pq or leave it out",
+                        (int)params->bytes);
+    if (params->uniform && params->code != WN_CODE_PQ)
+        return wni_fail(ctx, WN_E_USAGE,
+                        "index: pq_uniform is about the codebooks of pq; add --code pq or leave "
+                        "it out");
+    return all[params->code]->check ? all[params->code]->check(ctx, d, params) : WN_OK;
+}
+
 wn_status wni_code_build(wn_ctx *ctx, const wni_index_build *b, const wni_code_params *params,
                          const int64_t *order, int64_t n)
 {
@@ -214,8 +235,8 @@ wn_status wni_code_record_error(const wni_index_build *b, double error, double s
     wn_status st = WN_OK;
 
     if (!b->run || !isfinite(error) || !isfinite(spread)) return WN_OK;
-    WNI_TRY(wni_record_real(b->run, "code.error", error));
-    WNI_TRY(wni_record_real(b->run, "code.relative_error", spread > 0 ? error / spread : 0));
+    WNI_TRY(wni_record_real(b->run, "code_error", error));
+    WNI_TRY(wni_record_real(b->run, "code_relative_error", spread > 0 ? error / spread : 0));
 done:
     return st;
 }

@@ -18,7 +18,12 @@ typedef struct wni_code_params {
     wn_code code;
     int32_t bytes;
     uint64_t seed;
+    int uniform; /* pq: every entry of a codebook gets the same share of the rows */
 } wni_code_params;
+/* Those of a method: the parameters of every kind begin with WN_INDEX_CODE_PARAMS. */
+wni_code_params wni_code_params_of(const void *params);
+/* WN_E_USAGE when they do not go together or not with rows of d columns. */
+wn_status wni_code_check(wn_ctx *ctx, int64_t d, const wni_code_params *params);
 wn_status wni_code_build(wn_ctx *ctx, const wni_index_build *b, const wni_code_params *params,
                          const int64_t *order, int64_t n);
 /* Memory and work of that. */

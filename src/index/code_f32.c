@@ -73,7 +73,8 @@ static void f32_keys(const wni_code *code, const void *scratch, const int32_t *a
                            keys);
 }
 
-const wni_code_ops wni_code_f32 = {f32_build, f32_estimate, f32_open, NULL, f32_prepare, f32_keys};
+const wni_code_ops wni_code_f32 = {NULL, f32_build,   f32_estimate, f32_open,
+                                   NULL, f32_prepare, f32_keys};
 
 /* ---- f16 -------------------------------------------------------------------------------------------------- */
 
@@ -258,5 +259,5 @@ static void f16_keys(const wni_code *code, const void *scratch, const int32_t *a
         keys[i] = keys[i] * down * down;
 }
 
-const wni_code_ops wni_code_f16 = {f16_build, f16_estimate, f16_open,
-                                   f16_close, f16_prepare,  f16_keys};
+const wni_code_ops wni_code_f16 = {NULL,      f16_build,   f16_estimate, f16_open,
+                                   f16_close, f16_prepare, f16_keys};

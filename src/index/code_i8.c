@@ -340,4 +340,5 @@ static void i8_keys(const wni_code *code, const void *scratch, const int32_t *at
                               code->row_bytes, at, n, keys);
 }
 
-const wni_code_ops wni_code_i8 = {i8_build, i8_estimate, i8_open, i8_close, i8_prepare, i8_keys};
+const wni_code_ops wni_code_i8 = {NULL,     i8_build,   i8_estimate, i8_open,
+                                  i8_close, i8_prepare, i8_keys};

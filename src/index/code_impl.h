@@ -11,6 +11,8 @@
 #include "scan/scan.h"
 
 typedef struct wni_code_ops {
+    /* WN_E_USAGE when the parameters do not go with rows of d columns; NULL = they always do. */
+    wn_status (*check)(wn_ctx *ctx, int64_t d, const wni_code_params *params);
     wn_status (*build)(wn_ctx *ctx, const wni_index_build *b, const wni_code_params *params,
                        const int64_t *order, int64_t n);
     void (*estimate)(const wn_pool *rows, const wni_code_params *params, wn_estimate *out);

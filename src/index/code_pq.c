@@ -31,8 +31,10 @@ static int64_t bytes_of(int64_t d, const wni_code_params *params)
     return params->bytes ? params->bytes : wni_max(d / 4, 1);
 }
 
-static wn_status check_bytes(wn_ctx *ctx, int64_t d, int64_t m)
+static wn_status pq_check(wn_ctx *ctx, int64_t d, const wni_code_params *params)
 {
+    const int64_t m = bytes_of(d, params);
+
     if (m <= d) return WN_OK;
     return wni_fail(
         ctx, WN_E_USAGE,
@@ -168,7 +170,7 @@ static wn_status pq_build(wn_ctx *ctx, const wni_index_build *b, const wni_code_
     pq own = {.d = d, .m = m};
     wn_status st = WN_OK;
 
-    WNI_TRY(check_bytes(ctx, d, m));
+    WNI_TRY(pq_check(ctx, d, params));
     WNI_NEW(ctx, books, d * WNI_BOOK);
     WNI_NEW(ctx, bias, m * WNI_BOOK);
     WNI_TRY(wni_code_sample(ctx, b, params, order, n, WNI_BOOKS_SAMPLE, &sample));
@@ -217,7 +219,7 @@ static wn_status pq_open(wn_ctx *ctx, const wn_index *index, const wni_segment *
     code->own = own;
     own->d = code->d;
     own->m = bytes_of(code->d, params);
-    WNI_TRY(check_bytes(ctx, own->d, own->m));
+    WNI_TRY(pq_check(ctx, own->d, params));
     WNI_TRY(wni_code_array(ctx, index, s, "code_books.npy", "<f4", own->d, WNI_BOOK, &books));
     own->books = books;
     code->row_bytes = own->m;
@@ -266,4 +268,5 @@ static void pq_keys(const wni_code *code, const void *scratch, const int32_t *at
                              ((const pq *)code->own)->m, code->row_bytes, at, n, keys);
 }
 
-const wni_code_ops wni_code_pq = {pq_build, pq_estimate, pq_open, pq_close, pq_prepare, pq_keys};
+const wni_code_ops wni_code_pq = {pq_check, pq_build,   pq_estimate, pq_open,
+                                  pq_close, pq_prepare, pq_keys};

@@ -31,8 +31,10 @@ static int64_t bytes_of(int64_t d, const wni_code_params *params)
     return wni_min(wni_max(d / 4, NORM_BYTES + 1), DEFAULT_BYTES);
 }
 
-static wn_status check_bytes(wn_ctx *ctx, int64_t bytes)
+static wn_status rq_check(wn_ctx *ctx, int64_t d, const wni_code_params *params)
 {
+    const int64_t bytes = bytes_of(d, params);
+
     if (bytes > NORM_BYTES) return WN_OK;
     return wni_fail(ctx, WN_E_USAGE,
                     "code rq: code_bytes is %lld but a row needs at least %d: two bytes for its "
@@ -229,7 +231,7 @@ static wn_status rq_build(wn_ctx *ctx, const wni_index_build *b, const wni_code_
     int64_t least;
     wn_status st;
 
-    WNI_TRY(check_bytes(ctx, bytes));
+    WNI_TRY(rq_check(ctx, d, params));
     WNI_NEW(ctx, books, own.m * WNI_BOOK * own.ld);
     WNI_NEW(ctx, bias, own.m * WNI_BOOK);
     WNI_NEW0(ctx, mean, own.ld);
@@ -283,7 +285,7 @@ static wn_status rq_open(wn_ctx *ctx, const wn_index *index, const wni_segment *
     rq *own = NULL;
     wn_status st;
 
-    WNI_TRY(check_bytes(ctx, bytes));
+    WNI_TRY(rq_check(ctx, code->d, params));
     WNI_NEW0(ctx, own, 1);
     code->own = own;
     own->d = code->d;
@@ -349,4 +351,5 @@ static void rq_keys(const wni_code *code, const void *scratch, const int32_t *at
     }
 }
 
-const wni_code_ops wni_code_rq = {rq_build, rq_estimate, rq_open, rq_close, rq_prepare, rq_keys};
+const wni_code_ops wni_code_rq = {rq_check, rq_build,   rq_estimate, rq_open,
+                                  rq_close, rq_prepare, rq_keys};

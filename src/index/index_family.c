@@ -2,6 +2,7 @@
  *
  * The family `index`: making an index out of files.
  */
+#include "index/code.h"
 #include "index/index_build.h"
 #include "pool/inputs.h"
 #include "pool/pool_use.h"
@@ -34,8 +35,10 @@ static wn_status estimate(wni_run *run)
 {
     const wni_index_kind *kind = run->method->ops;
     const int64_t n = wn_pool_rows(run->pool), d = wn_pool_dim(run->pool);
+    const wni_code_params code = wni_code_params_of(run->params);
     wn_status st;
 
+    WNI_TRY(wni_code_check(run->ctx, d, &code));
     WNI_TRY(kind->estimate(run->ctx, run->pool, run->params, &run->estimate));
     run->estimate.peak_bytes += (int64_t)8 << 20;
     run->estimate.bytes_read +=

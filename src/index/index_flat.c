@@ -17,22 +17,15 @@ WN_PARAM_TABLE(wn_index_flat_params, WN_INDEX_FLAT_PARAMS);
     2048 /* codes whose keys are made at a time: they stay in cache for the queries of a range */
 #define QUERIES 8 /* of a range */
 
-static wni_code_params code_params(const void *params)
-{
-    const wn_index_flat_params *p = params; /* the first fields of every kind */
-
-    return (wni_code_params){(wn_code)p->code, p->code_bytes, p->seed};
-}
-
 static bool has_codes(const void *params, int64_t n)
 {
-    return code_params(params).code != WN_CODE_F32 && n >= WNI_SEGMENT_STRUCTURE_ROWS;
+    return wni_code_params_of(params).code != WN_CODE_F32 && n >= WNI_SEGMENT_STRUCTURE_ROWS;
 }
 
 static wn_status flat_estimate(wn_ctx *ctx, const wn_pool *rows, const void *params,
                                wn_estimate *out)
 {
-    wni_code_params p = code_params(params);
+    wni_code_params p = wni_code_params_of(params);
 
     (void)ctx;
     *out = (wn_estimate){0};
@@ -42,7 +35,7 @@ static wn_status flat_estimate(wn_ctx *ctx, const wn_pool *rows, const void *par
 
 static wn_status flat_build(wn_ctx *ctx, const wni_index_build *b)
 {
-    wni_code_params p = code_params(b->params);
+    wni_code_params p = wni_code_params_of(b->params);
 
     if (!has_codes(b->params, wn_pool_rows(b->rows))) return WN_OK;
     return wni_code_build(ctx, b, &p, NULL, wn_pool_rows(b->rows));
@@ -50,7 +43,7 @@ static wn_status flat_build(wn_ctx *ctx, const wni_index_build *b)
 
 static wn_status flat_open(wn_ctx *ctx, const wn_index *index, wni_segment *s)
 {
-    wni_code_params p = code_params(index->params);
+    wni_code_params p = wni_code_params_of(index->params);
     wni_code *code;
     wn_status st;
 
