@@ -241,6 +241,38 @@ done:
     return st;
 }
 
+/* ---- numbers ---------------------------------------------------------------------------------------------- */
+
+float wni_code_nth(float *v, int64_t n, int64_t at)
+{
+    int64_t low = 0, high = n - 1;
+
+    while (low < high) {
+        const float pivot = v[low + (high - low) / 2];
+        int64_t i = low, j = high;
+
+        while (i <= j) {
+            while (v[i] < pivot)
+                i++;
+            while (v[j] > pivot)
+                j--;
+            if (i <= j) {
+                const float kept = v[i];
+
+                v[i++] = v[j];
+                v[j--] = kept;
+            }
+        }
+        if (at <= j)
+            high = j;
+        else if (at >= i)
+            low = i;
+        else
+            break;
+    }
+    return v[at];
+}
+
 /* ---- arrays ----------------------------------------------------------------------------------------------- */
 
 wn_status wni_code_array(wn_ctx *ctx, const wn_index *index, const wni_segment *s, const char *name,

@@ -6,9 +6,64 @@
 #include "index/code_books.h"
 #include "winnow/cluster.h"
 
+#define FAR         100 /* squared distances from the mean, in those of the middle row, that are left out */
+#define TRIM_ROUNDS 4   /* the mean moves when rows go */
 #define STEPS       12  /* of Lloyd with all centres */
 #define SPLIT_STEPS 4   /* with 2, 4, ... of them */
 #define APART       0.2 /* how far two centres start from one, in distances of a row from it */
+
+static void distances_from_mean(const wni_mat *m, double *mean, float *far)
+{
+    for (int64_t j = 0; j < m->d; j++)
+        mean[j] = 0;
+    for (int64_t i = 0; i < m->n; i++)
+        for (int64_t j = 0; j < m->d; j++)
+            mean[j] += (double)wni_mat_row(m, i)[j] / (double)m->n;
+    for (int64_t i = 0; i < m->n; i++) {
+        double sum = 0;
+
+        for (int64_t j = 0; j < m->d; j++) {
+            const double x = (double)wni_mat_row(m, i)[j] - mean[j];
+
+            sum += x * x;
+        }
+        far[i] = (float)fmin(sum, 0x1p127);
+    }
+}
+
+wn_status wni_books_trim(wn_ctx *ctx, wni_mat *sample)
+{
+    double *mean = NULL;
+    float *far = NULL, *scratch = NULL;
+    wn_status st = WN_OK;
+
+    WNI_NEW(ctx, mean, sample->d);
+    WNI_NEW(ctx, far, sample->n);
+    WNI_NEW(ctx, scratch, sample->n);
+    for (int round = 0; round < TRIM_ROUNDS && sample->n > 0; round++) {
+        double most;
+        int64_t kept = 0;
+
+        WNI_TRY(wni_poll(ctx));
+        distances_from_mean(sample, mean, far);
+        memcpy(scratch, far, (size_t)sample->n * sizeof *far);
+        most = FAR * (double)wni_code_nth(scratch, sample->n, sample->n / 2);
+        for (int64_t i = 0; i < sample->n; i++) {
+            if (most > 0 && (double)far[i] > most) continue;
+            if (kept < i)
+                memcpy(wni_mat_row(sample, kept), wni_mat_row(sample, i),
+                       (size_t)sample->ld * sizeof *sample->v);
+            kept++;
+        }
+        if (kept == sample->n) break;
+        sample->n = kept;
+    }
+done:
+    wni_free(ctx, mean);
+    wni_free(ctx, far);
+    wni_free(ctx, scratch);
+    return st;
+}
 
 /* Lloyd's iteration from these centres (k, d) or, when `start` is NULL, from some of the rows. */
 static wn_status lloyd(wn_ctx *ctx, const wn_pool *pool, int64_t k, int32_t steps, uint64_t seed,

@@ -12,6 +12,10 @@
 #define WNI_BOOK         256
 #define WNI_BOOKS_SAMPLE 16384 /* rows that codebooks are trained on, at most */
 
+/* Takes rows off the sample that lie ten times as far from its mean as half of the rows do: a codebook would
+ * spend entries on them, and tables all their precision. Their codes are those of the nearest entries. */
+wn_status wni_books_trim(wn_ctx *ctx, wni_mat *sample);
+
 /* The centres of k-means over x (n, d), WNI_BOOK of them; with fewer rows the first one fills up. centers
  * (WNI_BOOK, d) row-major. */
 wn_status wni_books_train(wn_ctx *ctx, const float *x, int64_t n, int64_t d, uint64_t seed,

@@ -58,37 +58,6 @@ static inline int32_t whole(float x, float top)
 
 /* ---- fitting ---------------------------------------------------------------------------------------------- */
 
-/* The entry with `at` smaller ones, as if v were sorted; moves entries about. */
-static float nth(float *v, int64_t n, int64_t at)
-{
-    int64_t low = 0, high = n - 1;
-
-    while (low < high) {
-        const float pivot = v[low + (high - low) / 2];
-        int64_t i = low, j = high;
-
-        while (i <= j) {
-            while (v[i] < pivot)
-                i++;
-            while (v[j] > pivot)
-                j--;
-            if (i <= j) {
-                const float kept = v[i];
-
-                v[i++] = v[j];
-                v[j--] = kept;
-            }
-        }
-        if (at <= j)
-            high = j;
-        else if (at >= i)
-            low = i;
-        else
-            break;
-    }
-    return v[at];
-}
-
 typedef struct medians {
     const wni_mat *m;
     float *offset;
@@ -105,7 +74,7 @@ static wn_status median_range(wn_ctx *ctx, void *arg, int worker, int64_t begin,
     for (int64_t j = begin; j < end; j++) {
         for (int64_t i = 0; i < s->m->n; i++)
             column[i] = s->m->v[i * s->m->ld + j];
-        s->offset[j] = nth(column, s->m->n, (s->m->n - 1) / 2);
+        s->offset[j] = wni_code_nth(column, s->m->n, (s->m->n - 1) / 2);
     }
 done:
     wni_free(ctx, column);
@@ -129,7 +98,7 @@ static wn_status fit_rows(wn_ctx *ctx, const wni_mat *m, i8_fit *fit)
             reach[i] = fmaxf(reach[i], fabsf(row[j] - fit->offset[j]));
         most = fmaxf(most, reach[i]);
     }
-    half = nth(reach, m->n, wni_max((int64_t)ceil(UNCUT * (double)m->n) - 1, 0));
+    half = wni_code_nth(reach, m->n, wni_max((int64_t)ceil(UNCUT * (double)m->n) - 1, 0));
     if (!(half > 0)) half = most;
     half = fminf(half, 0x1p126f);
     fit->step = fmaxf(half / TOP, 0x1p-100f);

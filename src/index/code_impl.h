@@ -62,6 +62,9 @@ wn_status wni_code_record_error(const wni_index_build *b, double error, double s
 /* Sum over rows of the squared distance from their mean. */
 wn_status wni_code_spread(wn_ctx *ctx, const wni_mat *m, double *spread);
 
+/* The entry with `at` smaller ones, as if v (n) were sorted; moves entries about. */
+float wni_code_nth(float *v, int64_t n, int64_t at);
+
 /* An array of the segment that must have this shape. */
 wn_status wni_code_array(wn_ctx *ctx, const wn_index *index, const wni_segment *s, const char *name,
                          const char *descr, int64_t n, int64_t d, const void **data);

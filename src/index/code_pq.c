@@ -174,6 +174,7 @@ static wn_status pq_build(wn_ctx *ctx, const wni_index_build *b, const wni_code_
     WNI_NEW(ctx, books, d * WNI_BOOK);
     WNI_NEW(ctx, bias, m * WNI_BOOK);
     WNI_TRY(wni_code_sample(ctx, b, params, order, n, WNI_BOOKS_SAMPLE, &sample));
+    WNI_TRY(wni_books_trim(ctx, &sample));
     WNI_TRY(train(ctx, &sample, params, m, books, bias));
     own.books = books;
     own.bias = bias;

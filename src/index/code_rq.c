@@ -15,7 +15,7 @@
 #define DEFAULT_BYTES 32 /* at most, when none are asked for: books take 256 rows of memory each */
 #define SAMPLE        65536 /* rows; every stage learns from every other one and is judged by all */
 #define NORM_SHIFT    12    /* of the bits of a float that are kept: 11 behind the point */
-#define TABLE_MAX     0x1p100f /* of an entry: sums of them stay finite */
+#define TABLE_MAX     0x1p125f /* of all entries of a row: their sum stays finite */
 
 typedef struct rq {
     int64_t d, ld, m;   /* m: stages */
@@ -239,6 +239,7 @@ static wn_status rq_build(wn_ctx *ctx, const wni_index_build *b, const wni_code_
     own.bias = bias;
     own.mean = mean;
     WNI_TRY(wni_code_sample(ctx, b, params, order, n, SAMPLE, &sample));
+    WNI_TRY(wni_books_trim(ctx, &sample));
     mean_of(&sample, mean);
     center_rows(&own, sample.n, sample.v);
     own.least = least_of(norms(wni_kernels_of(ctx), &sample, &spread));
@@ -317,6 +318,7 @@ static void rq_prepare(const wni_code *code, const float *query, void *scratch)
 {
     const rq *own = code->own;
     const int64_t entries = own->m * WNI_BOOK;
+    const float most = TABLE_MAX / (float)own->m;
     wni_books_query *head = scratch;
     uint16_t *table = (uint16_t *)(void *)((char *)scratch + WNI_BOOKS_HEAD);
     float *exact = (float *)(void *)(table + entries), *q = exact + entries;
@@ -327,7 +329,7 @@ static void rq_prepare(const wni_code *code, const float *query, void *scratch)
     for (int64_t i = 0; i < entries; i++) {
         const float x = -2 * exact[i];
 
-        exact[i] = x > -TABLE_MAX ? (x < TABLE_MAX ? x : TABLE_MAX) : -TABLE_MAX;
+        exact[i] = x > -most ? (x < most ? x : most) : -most;
     }
     wni_books_round(exact, own->m, table, &head->base, &head->unit);
     head->base += code->kernels->dot(q, q, own->ld);
