@@ -29,10 +29,6 @@ wn_status wni_code_check(wn_ctx *ctx, int64_t d, const wni_code_params *params)
                         "index: code_bytes is %d, but only the codes pq and rq can be cut to a "
                         "size; add --code pq or leave it out",
                         (int)params->bytes);
-    if (params->uniform && params->code != WN_CODE_PQ)
-        return wni_fail(ctx, WN_E_USAGE,
-                        "index: pq_uniform is about the codebooks of pq; add --code pq or leave "
-                        "it out");
     return all[params->code]->check ? all[params->code]->check(ctx, d, params) : WN_OK;
 }
 

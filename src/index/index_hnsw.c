@@ -16,11 +16,6 @@ WN_PARAM_TABLE(wn_index_hnsw_params, WN_INDEX_HNSW_PARAMS);
  * it they are bridges. */
 #define OPEN_SHARE 0.4
 
-static wni_code_params code_params(const wn_index_hnsw_params *p)
-{
-    return (wni_code_params){(wn_code)p->code, p->code_bytes, p->seed};
-}
-
 /* ---- building ----------------------------------------------------------------------------------------- */
 
 static wn_status hnsw_estimate(wn_ctx *ctx, const wn_pool *rows, const void *params,
@@ -28,7 +23,7 @@ static wn_status hnsw_estimate(wn_ctx *ctx, const wn_pool *rows, const void *par
 {
     const wn_index_hnsw_params *p = params;
     const int64_t n = wn_pool_rows(rows), ld = wni_ld(wn_pool_dim(rows));
-    const wni_code_params code = code_params(p);
+    const wni_code_params code = wni_code_params_of(p);
     const int64_t order = n * 16; /* and the first of equal rows */
     int64_t peak = wni_max(wni_hnsw_distinct_bytes(ctx, n, ld),
                            wni_hnsw_grow_bytes(ctx, n, ld, p->m, p->ef_construction));
@@ -100,7 +95,7 @@ done:
 static wn_status hnsw_build(wn_ctx *ctx, const wni_index_build *b)
 {
     const wn_index_hnsw_params *p = b->params;
-    const wni_code_params code = code_params(p);
+    const wni_code_params code = wni_code_params_of(p);
     wni_hnsw_new h = {.kernels = wni_kernels_of(ctx),
                       .pool = b->rows,
                       .ef = p->ef_construction,
@@ -245,7 +240,7 @@ static void hnsw_close(wn_ctx *ctx, wni_segment *s)
 static wn_status hnsw_open(wn_ctx *ctx, const wn_index *index, wni_segment *s)
 {
     const wn_index_hnsw_params *p = index->params;
-    const wni_code_params code = code_params(p);
+    const wni_code_params code = wni_code_params_of(p);
     wni_segment nodes = *s;
     hnsw *h = NULL;
     int64_t n;

@@ -14,11 +14,6 @@ WN_PARAM_TABLE(wn_index_ivf_params, WN_INDEX_IVF_PARAMS);
 
 #define SLOTS_MAX 2147483647
 
-static wni_code_params code_params(const wn_index_ivf_params *p)
-{
-    return (wni_code_params){.code = (wn_code)p->code, .bytes = p->code_bytes, .seed = p->seed};
-}
-
 /* 4 sqrt(n) lists; of few rows fewer, so that a list is worth its centre. */
 static wni_lists_params lists_params(const wn_index_ivf_params *p, int64_t n)
 {
@@ -49,7 +44,7 @@ static wn_status estimate(wn_ctx *ctx, const wn_pool *rows, const void *params, 
 {
     const wn_index_ivf_params *p = params;
     const int64_t n = wn_pool_rows(rows);
-    wni_code_params code = code_params(p);
+    wni_code_params code = wni_code_params_of(p);
     wni_lists_params lists;
     wn_estimate e = {0};
     wn_status st = WN_OK;
@@ -89,7 +84,7 @@ static wn_status build(wn_ctx *ctx, const wni_index_build *b)
     const wn_index_ivf_params *p = b->params;
     const int64_t n = wn_pool_rows(b->rows), d = wn_pool_dim(b->rows);
     const wni_lists_params lp = lists_params(p, n);
-    const wni_code_params code = code_params(p);
+    const wni_code_params code = wni_code_params_of(p);
     wni_npy_writer *writer = NULL;
     wni_lists lists = {0};
     int64_t *order = NULL;
@@ -163,7 +158,7 @@ static wn_status check(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
 
 static wn_status open_segment(wn_ctx *ctx, const wn_index *index, wni_segment *s)
 {
-    const wni_code_params code = code_params(index->params);
+    const wni_code_params code = wni_code_params_of(index->params);
     int64_t shape[2], starts, rows;
     const void *centers;
     wni_ivf *v;

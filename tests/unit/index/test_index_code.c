@@ -576,7 +576,6 @@ static void parameters_that_do_not_go_together(void **state)
     fails(ctx, check(ctx, WN_CODE_RQ, 2, 0), WN_E_USAGE,
           "code_bytes is 2 but a row needs at least 3");
     fails(ctx, check(ctx, WN_CODE_F16, 8, 0), WN_E_USAGE, "only the codes pq and rq can be cut");
-    fails(ctx, check(ctx, WN_CODE_RQ, 0, 1), WN_E_USAGE, "pq_uniform is about the codebooks of pq");
     ts_ok(ctx, check(ctx, WN_CODE_PQ, 40, 1));
     ts_ok(ctx, check(ctx, WN_CODE_RQ, 3, 0));
     ts_ok(ctx, check(ctx, WN_CODE_I8, 0, 0));
