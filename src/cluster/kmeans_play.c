@@ -322,6 +322,7 @@ static wn_status play_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, i
             widen(s, &t, row0, m);
             n = pick_rows(s, &t, row0, m);
         }
+        wni_ahead_at(s->ahead, row0);
         if (n == 0) continue;
         WNI_TRY(read_rows(ctx, km, t.row, n, t.x));
         own_scores(s, &t, row0, n);
@@ -404,6 +405,7 @@ wn_status wni_km_play(wni_km *km, int64_t *changed)
     s.unit = 1 / g->unit;
     WNI_TRY(begin(km, &s, &filter));
     s.filter = filter;
+    WNI_TRY(wni_ahead_start(km->ctx, km->rows.pool, 0, km->rows.n, 0, &s.ahead));
     s.range = tile_rows(km->rows.ld);
     while (s.range < 4096 && s.range * 2 * km->k * km->rows.ld <= (int64_t)1 << 28)
         s.range *= 2;
@@ -431,6 +433,7 @@ wn_status wni_km_play(wni_km *km, int64_t *changed)
     g->fresh = 0;
     km->computed += fmin(looked, (double)km->rows.n * km->k);
 done:
+    wni_ahead_stop(km->ctx, s.ahead);
     wni_filter_free(km->ctx, filter);
     return st;
 }

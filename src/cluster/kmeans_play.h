@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cluster/kmeans_margin.h"
+#include "pool/pool_ahead.h"
 #include "scan/filter.h"
 
 /* What one worker needs for a tile. */
@@ -46,7 +47,8 @@ typedef struct wni_km_step {
     int64_t range;
     int64_t *looked;          /* (ranges) */
     const wni_filter *filter; /* of the centres group by group; NULL = f32 */
-    float unit;               /* of the codes, times 2^112 */
+    wni_ahead *ahead;
+    float unit; /* of the codes, times 2^112 */
 } wni_km_step;
 
 /* ---- 16-bit bounds ----------------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
  * Streaming rows of a pool in tiles of padded f32, split over threads by blocks.
  */
 #include "cluster/kmeans_impl.h"
+#include "pool/pool_ahead.h"
 
 #define BLOCK_FLOATS ((int64_t)1 << 20) /* about a millisecond of reading */
 #define TILE_FLOATS  ((int64_t)1 << 15) /* fits the first cache levels */
@@ -36,6 +37,7 @@ struct visit {
     const int64_t *list;
     int64_t first;
     wni_km_visit_fn fn;
+    wni_ahead *ahead;
     void *arg;
 };
 
@@ -51,8 +53,10 @@ static wn_status visit_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, 
 
         if (v->list)
             WNI_TRY(wn_pool_gather(ctx, rows->pool, v->list + p, m, x, rows->ld));
-        else
+        else {
+            wni_ahead_at(v->ahead, v->first + p);
             WNI_TRY(wn_pool_read(ctx, rows->pool, v->first + p, m, x, rows->ld));
+        }
         WNI_TRY(v->fn(rows, v->arg, worker, p, m, x));
     }
 done:
@@ -62,7 +66,12 @@ done:
 wn_status wni_km_visit(const wni_km_rows *rows, const int64_t *list, int64_t first, int64_t n,
                        wni_km_visit_fn fn, void *arg)
 {
-    struct visit v = {rows, list, first, fn, arg};
+    struct visit v = {rows, list, first, fn, NULL, arg};
+    wn_status st = WN_OK;
 
-    return wni_parallel(rows->ctx, n, rows->block, visit_range, &v);
+    if (!list) WNI_TRY(wni_ahead_start(rows->ctx, rows->pool, first, n, 0, &v.ahead));
+    WNI_TRY(wni_parallel(rows->ctx, n, rows->block, visit_range, &v));
+done:
+    wni_ahead_stop(rows->ctx, v.ahead);
+    return st;
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "io/infile.h"
@@ -136,14 +138,30 @@ wn_status wni_infile_read(wn_ctx *ctx, const wni_infile *file, int64_t at, int64
     return st;
 }
 
+/* Whether the byte is in the system's cache; where that cannot be asked, no. */
+static bool at_hand(int fd, int64_t at)
+{
+#ifdef RWF_NOWAIT
+    unsigned char byte;
+    struct iovec to = {&byte, 1};
+
+    return preadv2(fd, &to, 1, (off_t)at, RWF_NOWAIT) == 1;
+#else
+    (void)fd;
+    (void)at;
+    return false;
+#endif
+}
+
+/* The request looks at every page, so none is made for what seems to be there. */
 void wni_infile_ahead(const wni_infile *file, int64_t at, int64_t bytes)
 {
+    if (file->fd < 0 || bytes <= 0) return;
+    if (at_hand(file->fd, at) && at_hand(file->fd, at + bytes / 2) &&
+        at_hand(file->fd, at + bytes - 1))
+        return;
 #ifdef POSIX_FADV_WILLNEED
-    if (file->fd >= 0) (void)posix_fadvise(file->fd, (off_t)at, (off_t)bytes, POSIX_FADV_WILLNEED);
-#else
-    (void)file;
-    (void)at;
-    (void)bytes;
+    (void)posix_fadvise(file->fd, (off_t)at, (off_t)bytes, POSIX_FADV_WILLNEED);
 #endif
 }
 
@@ -173,6 +191,16 @@ wn_status wni_infile_map(wn_ctx *ctx, const wni_infile *file, int64_t at, int64_
     }
     give(file, fd);
     return st;
+}
+
+void wni_mapping_ahead(const wni_mapping *map, int64_t at, int64_t bytes)
+{
+    int64_t begin = (at + (map->data - (const unsigned char *)map->base)) / MAP_ALIGN * MAP_ALIGN;
+    int64_t end = at + (map->data - (const unsigned char *)map->base) + bytes;
+
+    if (map->base && end > begin)
+        posix_madvise((unsigned char *)map->base + begin, (size_t)(end - begin),
+                      POSIX_MADV_WILLNEED);
 }
 
 void wni_mapping_free(wn_ctx *ctx, wni_mapping *map)

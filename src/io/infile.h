@@ -44,6 +44,8 @@ typedef struct wni_mapping {
  * once more. */
 wn_status wni_infile_map(wn_ctx *ctx, const wni_infile *file, int64_t at, int64_t bytes,
                          wni_mapping *map);
+/* The same for bytes of a mapping; at counts from data. */
+void wni_mapping_ahead(const wni_mapping *map, int64_t at, int64_t bytes);
 void wni_mapping_free(wn_ctx *ctx, wni_mapping *map);
 
 /* Nonzero when `path` names a regular file. */

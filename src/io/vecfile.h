@@ -43,6 +43,8 @@ int64_t wni_vecfile_span(const wni_vecfile *v);
 wn_status wni_vecfile_map(wn_ctx *ctx, wni_vecfile *v);
 /* Back to reading by pread, with a descriptor that stays open when `keep_open`; nothing when not mapped. */
 wn_status wni_vecfile_unmap(wn_ctx *ctx, wni_vecfile *v, bool keep_open);
+/* A hint that rows [first, first + n) will be read soon; nothing for files by column. */
+void wni_vecfile_ahead(const wni_vecfile *v, int64_t first, int64_t n);
 /* Nonzero when rows are scattered over the file: Fortran order. */
 static inline int wni_vecfile_by_column(const wni_vecfile *v)
 {

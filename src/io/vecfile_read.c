@@ -195,3 +195,14 @@ wn_status wni_vecfile_raw(wn_ctx *ctx, const wni_vecfile *v, int64_t first, int6
     if (wni_vecfile_by_column(v)) return columns(ctx, v, first, n, NULL, 0, out);
     return rows_raw(ctx, v, first, n, out);
 }
+
+void wni_vecfile_ahead(const wni_vecfile *v, int64_t first, int64_t n)
+{
+    int64_t at = v->offset - v->prefix + first * v->row_stride;
+
+    if (wni_vecfile_by_column(v) || n <= 0) return;
+    if (v->map.base)
+        wni_mapping_ahead(&v->map, at - (v->offset - v->prefix), n * v->row_stride);
+    else if (!v->map.data)
+        wni_infile_ahead(&v->file, at, n * v->row_stride);
+}

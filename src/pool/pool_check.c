@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "kernels/kernels.h"
+#include "pool/pool_ahead.h"
 #include "pool/pool_impl.h"
 
 #define BLOCK_FLOATS 262144 /* of a block: about a millisecond */
@@ -30,6 +31,7 @@ typedef struct tally {
 typedef struct check_arg {
     const wn_pool *pool;
     int64_t ld, block_rows, tile_rows, first_row;
+    wni_ahead *ahead;
     float *tile;    /* (workers, tile_rows, ld) */
     int32_t *whole; /* (workers, tile_rows, d) for i32; else NULL */
     tally *of;      /* (ROUND_BLOCKS) */
@@ -153,6 +155,8 @@ static wn_status check_blocks(wn_ctx *ctx, void *arg, int worker, int64_t begin,
         t->wide_row = -1;
         for (; row < stop; row += a->tile_rows) {
             int64_t n = wni_min(a->tile_rows, stop - row);
+
+            wni_ahead_at(a->ahead, row);
             st = whole ? read_i32(ctx, a, t, whole, row, n, tile)
                        : wni_pool_read_stored(ctx, a->pool, row, n, tile, a->ld);
             if (st != WN_OK) return st;
@@ -260,6 +264,7 @@ wn_status wn_pool_check(wn_ctx *ctx, const wn_pool *pool, int strict, wn_pool_re
     WNI_NEW(ctx, a.tile, workers * a.tile_rows * a.ld);
     if (pool->dtype == WN_I32) WNI_NEW(ctx, a.whole, workers * a.tile_rows * pool->d);
     WNI_NEW(ctx, a.of, ROUND_BLOCKS);
+    WNI_TRY(wni_ahead_start(ctx, pool, 0, pool->n, 0, &a.ahead));
     for (; a.first_row < pool->n; a.first_row += ROUND_BLOCKS * a.block_rows) {
         int64_t left = pool->n - a.first_row;
         int64_t blocks = wni_min((left + a.block_rows - 1) / a.block_rows, ROUND_BLOCKS);
@@ -278,6 +283,7 @@ wn_status wn_pool_check(wn_ctx *ctx, const wn_pool *pool, int strict, wn_pool_re
     else if (all.bad_rows == 0 && (pool->metric != WN_COSINE || all.zero_rows == 0))
         atomic_store(pool->passed, 1);
 done:
+    wni_ahead_stop(ctx, a.ahead);
     wni_free(ctx, a.tile);
     wni_free(ctx, a.whole);
     wni_free(ctx, a.of);

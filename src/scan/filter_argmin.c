@@ -35,6 +35,7 @@ typedef struct filtered {
     wni_filter_tile *tile; /* (threads) */
     float **plain;         /* (threads) (PLAIN_ROWS, WNI_SCAN_COLUMNS) scores */
     wni_filter_pause pause;
+    wni_ahead *ahead;
 } filtered;
 
 int wni_filter_argmin_pays(const wn_ctx *ctx, int64_t queries, int64_t n, int64_t ld, int packed)
@@ -258,6 +259,7 @@ static wn_status filtered_range(wn_ctx *ctx, void *arg, int worker, int64_t q0, 
     wn_status st;
 
     if (!t->block) WNI_TRY(wni_filter_tile_new(ctx, s->f, s->rows, s->room, t));
+    wni_ahead_at(s->ahead, s->queries->first + q0);
     WNI_TRY(wni_queries_read(ctx, s->queries, q0, m, t->x, s->f->ld));
     tried = ctx->filter_always || wni_filter_tries(&s->pause);
     if (tried) {
@@ -306,9 +308,11 @@ wn_status wni_filter_argmin(wn_ctx *ctx, const wni_queries *queries, const wni_f
     if (bytes > wni_budget_left(ctx)) return WN_OK;
     WNI_NEW0(ctx, s.tile, threads);
     WNI_NEW0(ctx, s.plain, threads);
+    WNI_TRY(wni_queries_ahead(ctx, queries, &s.ahead));
     WNI_TRY(wni_parallel(ctx, queries->n, s.rows, filtered_range, &s));
     *ran = 1;
 done:
+    wni_ahead_stop(ctx, s.ahead);
     for (int64_t i = 0; i < threads; i++) {
         if (s.tile) wni_filter_tile_free(ctx, &s.tile[i]);
         if (s.plain) wni_free(ctx, s.plain[i]);

@@ -28,6 +28,7 @@ typedef struct scan {
     void *self;
     int64_t rows;       /* of a query tile */
     int64_t begin, end; /* base rows of the pass in progress */
+    wni_ahead *ahead;   /* of the queries */
     float **scratch;    /* (threads) (rows, ld) queries, then (rows, WNI_SCAN_COLUMNS) scores */
 } scan;
 
@@ -36,6 +37,13 @@ wn_status wni_queries_read(wn_ctx *ctx, const wni_queries *queries, int64_t q0, 
 {
     if (queries->rows) return wn_pool_gather(ctx, queries->pool, queries->rows + q0, m, out, ld);
     return wn_pool_read(ctx, queries->pool, queries->first + q0, m, out, ld);
+}
+
+wn_status wni_queries_ahead(wn_ctx *ctx, const wni_queries *queries, wni_ahead **out)
+{
+    *out = NULL;
+    return queries->rows ? WN_OK
+                         : wni_ahead_start(ctx, queries->pool, queries->first, queries->n, 0, out);
 }
 
 static int64_t tile_rows(const wn_ctx *ctx, int64_t n, int64_t ld)
@@ -76,6 +84,7 @@ static wn_status scan_range(wn_ctx *ctx, void *arg, int worker, int64_t q0, int6
 
         if (e->wants && !e->wants(s->self, q0, m, number, n)) continue;
         if (!have_rows) {
+            wni_ahead_at(s->ahead, s->queries->first + q0);
             st = wni_queries_read(ctx, s->queries, q0, m, rows, ld);
             if (st != WN_OK) return st;
             have_rows = 1;
@@ -141,7 +150,9 @@ static wn_status scan_passes(wn_ctx *ctx, scan *s, const wni_mat *base, int64_t 
         s->begin = b;
         s->end = wni_min(b + pass, base->n);
         if (total) wni_progress(ctx, "compare rows", base_first + b, total);
-        st = wni_parallel(ctx, s->queries->n, s->rows, scan_range, s);
+        st = wni_queries_ahead(ctx, s->queries, &s->ahead);
+        if (st == WN_OK) st = wni_parallel(ctx, s->queries->n, s->rows, scan_range, s);
+        wni_ahead_stop(ctx, s->ahead);
     }
     return st;
 }
@@ -190,20 +201,25 @@ wn_status wni_scan_blocks(wn_ctx *ctx, const wni_queries *base, int half_norms, 
         wni_max(wni_min(wni_budget_left(ctx) / 4, BLOCK_BYTES_MAX), BLOCK_BYTES_MIN);
     const int64_t room = wni_min(wni_max(bytes / row_bytes, 16), base->n);
     wni_mat block = {0};
+    wni_ahead *ahead = NULL;
     float *half = NULL;
     wn_status st = WN_OK;
 
     if (room == 0) return WN_OK;
     WNI_TRY(wni_mat_new(ctx, room, wn_pool_dim(base->pool), &block));
     if (half_norms) WNI_NEW(ctx, half, room);
+    if (!base->rows) /* the next block comes from the disk while this one is in use */
+        WNI_TRY(wni_ahead_start(ctx, base->pool, base->first, base->n, room * row_bytes, &ahead));
     for (int64_t b = 0; b < base->n; b += room) {
         load_arg load = {wni_kernels_of(ctx), base, b, &block, half};
 
         block.n = wni_min(room, base->n - b);
+        wni_ahead_at(ahead, base->first + b);
         WNI_TRY(wni_parallel(ctx, block.n, 64, load_range, &load));
         WNI_TRY(use(ctx, arg, &block, b, half));
     }
 done:
+    wni_ahead_stop(ctx, ahead);
     wni_free(ctx, half);
     wni_mat_free(ctx, &block);
     return st;

@@ -6,6 +6,7 @@
 #define WNI_SCAN_IMPL_H
 
 #include "kernels/kernels.h"
+#include "pool/pool_ahead.h"
 #include "scan/scan.h"
 
 /* Most base rows that one call of an epilogue's `tile` sees. */
@@ -34,6 +35,9 @@ wn_status wni_scan_agree(wn_ctx *ctx, const wni_queries *queries, const wni_quer
 /* Positions q0..q0+m of the queries as f32 into out (m, ld). */
 wn_status wni_queries_read(wn_ctx *ctx, const wni_queries *queries, int64_t q0, int64_t m,
                            float *out, int64_t ld);
+
+/* Reads ahead of a pass over the queries in their order; see pool_ahead.h. */
+wn_status wni_queries_ahead(wn_ctx *ctx, const wni_queries *queries, wni_ahead **out);
 
 /* Row of the pool that position q stands for. */
 static inline int64_t wni_queries_row(const wni_queries *queries, int64_t q)
