@@ -18,6 +18,8 @@ import statistics
 import subprocess
 import sys
 import time
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -279,23 +281,24 @@ def measure(work, folder, program, rounds):
                 quality[side] = {"ratio": ratio, "value": value if isinstance(value, float) else None}
                 close = abs(ratio - 1) <= SUM if work.task == "kmeans" else ratio >= SAME
                 if not close and side != "superkmeans":  # which starts from rows of its own
-                    raise SystemExit(f"bench: {work.name}, {side}: quality {ratio:.5f} of ours: not the same work")
+                    raise SystemExit(f"bench: {work.name}, {side}: quality {ratio:.5f} of ours: "
+                                     "not the same work")
             print(f"  {work.name} round {turn + 1} {side:13s} {figures['seconds']:8.2f} s, peak "
                   f"{figures['peak'] / 1e6:6.0f} MB", flush=True)
     return {"name": work.name, "runs": runs, "quality": quality, "date": today(), "machine": machine(),
             "isa": runs["winnow"][0]["isa"]}
 
 
-LABELS = {"winnow": "winnow", "winnow f32": "winnow, f32 alone", "no pairs": "winnow, the pass alone (no pair reaches 1.5)"}
+LABELS = {"winnow": "winnow", "winnow f32": "winnow, f32 alone",
+          "no pairs": "winnow, the pass alone (no pair reaches 1.5)"}
 
 
 def label(side):
     if side in LABELS:
         return LABELS[side]
     try:
-        from importlib.metadata import version
         return f"{side} {version({'faiss': 'faiss-cpu'}.get(side, side))}"
-    except ImportError:
+    except PackageNotFoundError:
         return side
 
 
@@ -322,13 +325,15 @@ def table(work, kept):
         notes.append(f"bounds skipped {100 * ours[0]['skipped']:.0f} % of the distances")
     if work.more.get("tol"):
         notes.append(f"{ours[0]['iterations']} iterations, as many for the peer")
-    if ours[0]["filter_rows"]:
-        notes.append(f"of {ours[0]['filter_rows']:,} query rows {100 * ours[0]['verified'] / ours[0]['filter_rows']:.1f}"
-                     f" % needed more than one f32 score, {ours[0]['candidates'] / ours[0]['filter_rows']:.2f} scores a row")
+    rows = ours[0]["filter_rows"]
+    if rows:
+        notes.append(f"of {rows:,} query rows {100 * ours[0]['verified'] / rows:.1f} % needed more than one f32 "
+                     f"score, {ours[0]['candidates'] / rows:.2f} scores a row")
     if ours[0]["plain"]:
         notes.append(f"{ours[0]['plain']:,} rows went back to f32")
     if notes:
-        lines += ["", ("; ".join(notes) + ".").capitalize() if notes[0][0].islower() else "; ".join(notes) + "."]
+        text = "; ".join(notes) + "."
+        lines += ["", text[0].upper() + text[1:]]
     return lines
 
 
@@ -352,9 +357,12 @@ def main():
     os.makedirs(store, exist_ok=True)
     # Memory is as good a place as a disk, where there is room.
     room = os.statvfs("/dev/shm") if os.path.isdir("/dev/shm") else None
-    folder = os.path.join("/dev/shm" if room and room.f_bavail * room.f_frsize > 8e9 else store, f"bench-scan-{os.getpid()}")
+    place = "/dev/shm" if room and room.f_bavail * room.f_frsize > 8e9 else store
+    folder = os.path.join(place, f"bench-scan-{os.getpid()}")
     os.makedirs(folder)
     kept = {}
+    for work in all_work:
+        work.sides = [side for side in work.sides if side != "superkmeans" or find_spec("superkmeans")]
     try:
         program = compile_ours(build, folder)
         for work in all_work:

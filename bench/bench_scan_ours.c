@@ -142,8 +142,8 @@ static void pairs(wn_ctx *ctx, float *x, int64_t n, int64_t d, char **argv)
     tell(ctx, from, found.n, 0, 0);
     out = malloc((size_t)(2 * found.n + 1) * sizeof *out);
     for (int64_t i = 0; i < found.n; i++) {
-        out[2 * i] = found.v[i].query;
-        out[2 * i + 1] = found.v[i].base;
+        out[2 * i] = wni_pairs_at(&found, i)->query;
+        out[2 * i + 1] = wni_pairs_at(&found, i)->base;
     }
     save(argv[1], out, (size_t)(2 * found.n) * sizeof *out);
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Benchmarks beside the peers.   run.sh [BUILD] [scan|kmeans|memory|select|sampler|minhash|python|selection...]
 # UPDATE=1 writes docs/benchmarks.md and, of selection, docs/selection.md. ROUNDS=3, ROWS, DIM, K change the size;
-# QUICK=1 makes selection a matter of minutes; SCALE=0.02 makes scan a matter of seconds, SCAN="w1 w4" picks of it.
+# QUICK=1 makes selection a matter of minutes, SCALE=0.02 scan one of seconds; SCAN="w1 w4" is a part of it.
 set -u
 cd "$(dirname "$0")/.."
 build=${1:-build}
@@ -25,8 +25,9 @@ for what in "$@"; do
     case $what in
     kmeans | memory | sampler) "$venv/bin/python" "bench/bench_$what.py" "$build" || rc=1 ;;
     scan)
-        "$venv/bin/python" -c 'import superkmeans' 2>/dev/null || "$venv/bin/pip" install -q --only-binary :all: superkmeans ||
-            { echo "bench: no wheel of superkmeans here: w2 and s1 are skipped" >&2; SCAN=${SCAN:-w1 w2c w3 w4 pairs real}; }
+        "$venv/bin/python" -c 'import superkmeans' 2>/dev/null ||
+            "$venv/bin/pip" install -q --only-binary :all: superkmeans ||
+            echo "bench: no wheel of superkmeans here: without it" >&2
         # The names are words.
         "$venv/bin/python" bench/bench_scan.py "$build" ${SCAN:-} || rc=1
         ;;
@@ -46,7 +47,11 @@ for what in "$@"; do
         "$venv/bin/python" bench/bench_python.py "$build" || rc=1
         ;;
     selection) "$venv/bin/python" bench/bench_selection.py "$build" ${QUICK:+--quick} || rc=1 ;;
-    *) echo "bench: no benchmark '$what': scan, kmeans, memory, select, sampler, minhash, python or selection" >&2; rc=2 ;;
+    *)
+        echo "bench: no benchmark '$what': scan, kmeans, memory, select, sampler, minhash, python or" \
+            "selection" >&2
+        rc=2
+        ;;
     esac
 done
 exit $rc
