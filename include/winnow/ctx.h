@@ -86,7 +86,7 @@ WN_API int64_t wn_ctx_memory_bytes(const wn_ctx *ctx);
 WN_API int64_t wn_ctx_peak_bytes(const wn_ctx *ctx); /* the most that was allocated at one time */
 WN_API int64_t wn_ctx_live_bytes(const wn_ctx *ctx); /* what is allocated now */
 WN_API wn_isa wn_ctx_isa(const wn_ctx *ctx);         /* the level in use */
-WN_API const char *wn_isa_name(wn_isa isa); /* "?" = no level of this kind of processor */
+WN_API const char *wn_isa_name(wn_isa isa);          /* "?" = no level of this kind of processor */
 WN_API wn_filter_counts wn_ctx_filter_counts(const wn_ctx *ctx);
 
 #ifdef __cplusplus

@@ -104,6 +104,11 @@ WN_API void wn_hits_free(wn_hits *hits); /* NULL ok */
 /* Folder form: indices.npy (int64), distances.npy (float32), counts.npy (int64). */
 WN_API wn_status wn_hits_load(wn_ctx *ctx, const char *dir, wn_hits **out);
 
+/* m rows of the index drawn by the seed, repeats possible, as f32 into rows (m, ld) row-major, ld a multiple of 16
+ * from dim; of unit length under cosine. WN_E_DATA when it has none. */
+WN_API wn_status wn_index_sample(wn_ctx *ctx, const wn_index *index, int64_t m, uint64_t seed,
+                                 float *rows, int64_t ld);
+
 /* ---- parameters of the methods of the family ---------------------------------------------------------- */
 
 typedef enum wn_code { WN_CODE_F32 = 0, WN_CODE_F16, WN_CODE_I8, WN_CODE_PQ, WN_CODE_RQ } wn_code;

@@ -20,6 +20,8 @@ extern "C" {
     P(text, where, "", 0, 0, "only rows for which this SQL over the table's columns is true")      \
     P(text, window, "", 0, 0, "only rows with a value between two: COLUMN:LOW:HIGH, both ends in") \
     P(text, tenant, "", 0, 0, "only rows of this tenant")                                          \
+    P(text, cutoff, "none", 0, 0,                                                                  \
+      "leave out hits that are not relevant: auto, or the lowest score to keep (see scores.npy)")  \
     P(bool, explain, 0, 0, 1, "say which way was taken and what it cost")
 WN_PARAM_STRUCT(wn_search_knn_params, WN_SEARCH_KNN_PARAMS);
 

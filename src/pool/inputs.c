@@ -218,22 +218,27 @@ static wn_status ints_word(void *self, int64_t at, const char *word)
                     l->path, (long long)at);
 }
 
-wn_status wni_run_ints(const wni_run *run, const char *name, int64_t **v, int64_t *count)
+wn_status wni_ints_read(wn_ctx *ctx, const char *path, int64_t **v, int64_t *count)
 {
     static const wni_column_to to = {ints_begin, ints_number, ints_word};
-    int_list l = {.ctx = run->ctx, .path = run->input(run, name)};
+    int_list l = {.ctx = ctx, .path = path};
     wn_status st;
 
     *v = NULL;
     *count = 0;
-    if (!l.path) return WN_OK;
-    if ((st = wni_column_read(run->ctx, l.path, "quota.npy", -1, 0, &to, &l)) != WN_OK) {
-        wni_free(run->ctx, l.v);
+    if (!path) return WN_OK;
+    if ((st = wni_column_read(ctx, path, "quota.npy", -1, 0, &to, &l)) != WN_OK) {
+        wni_free(ctx, l.v);
         return st;
     }
     *v = l.v;
     *count = l.n;
     return WN_OK;
+}
+
+wn_status wni_run_ints(const wni_run *run, const char *name, int64_t **v, int64_t *count)
+{
+    return wni_ints_read(run->ctx, run->input(run, name), v, count);
 }
 
 /* ---- row numbers ------------------------------------------------------------------------------------ */

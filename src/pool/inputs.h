@@ -29,6 +29,7 @@ wn_status wni_run_scores(const wni_run *run, const char *name, int64_t n, wn_sco
 wn_status wni_run_rows(const wni_run *run, const char *name, int64_t n, int64_t **rows,
                        int64_t *n_rows);
 /* Whole numbers in the order of the file: an .npy of integers, or TABLE:COLUMN. */
+wn_status wni_ints_read(wn_ctx *ctx, const char *path, int64_t **v, int64_t *count);
 wn_status wni_run_ints(const wni_run *run, const char *name, int64_t **v, int64_t *count);
 
 #endif
