@@ -68,6 +68,7 @@ static inline uint64_t wni_disk_key(const wni_disk_new *b, int64_t node, int cop
 typedef struct wni_disk {
     int64_t nodes, lists, n;
     wni_mat centers;           /* (nodes, d) */
+    int own;                   /* 0 = they are read where they are mapped */
     float *half;               /* (nodes) */
     const int64_t *node_list;  /* (nodes + 1) lists of each node */
     const int64_t *list_at;    /* (lists + 1) bytes */
@@ -81,6 +82,7 @@ typedef struct wni_disk {
     const unsigned char *data;
 } wni_disk;
 
+double wni_disk_cost(const wn_index *index, const wni_segment *s, const wni_ask *ask);
 wn_status wni_disk_search(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
                           const wni_ask *ask, wni_found *found);
 

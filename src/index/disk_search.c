@@ -270,6 +270,17 @@ static int64_t lists_of(const wni_ask *ask, int64_t n)
     return ask->effort + ask->effort * halves / 2;
 }
 
+double wni_disk_cost(const wn_index *index, const wni_segment *s, const wni_ask *ask)
+{
+    const wni_disk *v = s->state;
+
+    (void)index;
+    if (!ask->allowed) return 0;
+    /* What counts is what is fetched: lists of each query, or rows, once for all queries. A list takes
+     * about as long as two rows. */
+    return 2 * (double)ask->n * (double)wni_min(lists_of(ask, s->n), v->lists);
+}
+
 wn_status wni_disk_search(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
                           const wni_ask *ask, wni_found *found)
 {

@@ -8,6 +8,7 @@
 
 #include "base/param.h"
 #include "index/disk_impl.h"
+#include "index/ivf_impl.h"
 
 WN_PARAM_TABLE(wn_index_disk_params, WN_INDEX_DISK_PARAMS);
 
@@ -178,7 +179,7 @@ static void close_segment(wn_ctx *ctx, wni_segment *s)
 
     if (!v) return;
     if (v->file.path) wni_infile_close(ctx, &v->file);
-    wni_mat_free(ctx, &v->centers);
+    if (v->own) wni_mat_free(ctx, &v->centers);
     wni_free(ctx, v->half);
     wni_free(ctx, v);
     s->state = NULL;
@@ -192,14 +193,9 @@ static wn_status check(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
     if (v->list_at[0] != 0 || v->list_at[v->lists] != v->bytes)
         return wni_segment_damaged(ctx, index, s, "list_at.npy", "it does not end with lists.npy");
     for (int64_t i = 0; i < v->nodes; i++) {
-        const float *center = wni_mat_row(&v->centers, i);
-
         if (v->node_list[i + 1] < v->node_list[i] || v->node_list[i + 1] > v->lists)
             return wni_segment_damaged(ctx, index, s, "node_list.npy",
                                        "lists end before they start");
-        for (int64_t j = 0; j < index->d; j++)
-            if (!isfinite(center[j]))
-                return wni_segment_damaged(ctx, index, s, "centers.npy", "a centre is no point");
     }
     for (int64_t l = 0; l < v->lists; l++) {
         const int64_t rows = v->list_rows[l];
@@ -218,10 +214,9 @@ static wn_status open_arrays(wn_ctx *ctx, const wn_index *index, wni_segment *s,
 {
     int64_t shape[2], nodes, at, rows, hash;
     const char *path;
-    const void *centers;
     wn_status st = WN_OK;
 
-    WNI_TRY(wni_segment_array(ctx, index, s, "centers.npy", "<f4", 2, shape, &centers));
+    WNI_TRY(wni_open_centers(ctx, index, s, &v->centers, &v->own));
     WNI_TRY(wni_segment_array(ctx, index, s, "node_list.npy", "<i8", 1, &nodes,
                               (const void **)&v->node_list));
     WNI_TRY(
@@ -230,15 +225,10 @@ static wn_status open_arrays(wn_ctx *ctx, const wn_index *index, wni_segment *s,
                               (const void **)&v->list_rows));
     WNI_TRY(wni_segment_array(ctx, index, s, "list_hash.npy", "<u8", 1, &hash,
                               (const void **)&v->list_hash));
-    if (shape[0] < 1 || shape[0] > ROWS_MAX || shape[1] != index->d || nodes != shape[0] + 1 ||
-        rows < 1 || at != rows + 1 || hash != rows)
-        return wni_segment_damaged(ctx, index, s, "centers.npy", "the arrays do not fit together");
-    v->nodes = shape[0];
+    v->nodes = v->centers.n;
     v->lists = rows;
-    WNI_TRY(wni_mat_new(ctx, v->nodes, index->d, &v->centers));
-    for (int64_t i = 0; i < v->nodes; i++)
-        memcpy(wni_mat_row(&v->centers, i), (const float *)centers + i * index->d,
-               (size_t)index->d * sizeof(float));
+    if (nodes != v->nodes + 1 || rows < 1 || at != rows + 1 || hash != rows)
+        return wni_segment_damaged(ctx, index, s, "node_list.npy", "it does not fit centers.npy");
     WNI_TRY(wni_segment_file(ctx, index, s, "lists.npy", "|u1", 2, shape, &path, &v->at,
                              (const void **)&v->data));
     v->bytes = shape[0] * shape[1];
@@ -284,6 +274,7 @@ static const wni_index_kind kind = {
     .open = open_segment,
     .close = close_segment,
     .search = wni_disk_search,
+    .cost = wni_disk_cost,
     .effort = effort,
 };
 

@@ -116,11 +116,40 @@ done:
 
 /* ---- opening ---------------------------------------------------------------------------------------------------- */
 
-static wn_status damaged(wn_ctx *ctx, const wn_index *index, const wni_segment *s, const char *name,
-                         const char *what, int64_t at)
+wn_status wni_open_centers(wn_ctx *ctx, const wn_index *index, const wni_segment *s, wni_mat *out,
+                           int *own)
 {
-    return wni_fail(ctx, WN_E_DATA, "%s/%s%s: %s at %lld: damaged, make the index again",
-                    index->path, s->prefix, name, what, (long long)at);
+    const int64_t d = index->d, ld = wni_ld(d);
+    int64_t shape[2];
+    const void *data;
+    const float *from;
+    wn_status st = WN_OK;
+
+    *own = 0;
+    WNI_TRY(wni_segment_array(ctx, index, s, "centers.npy", "<f4", 2, shape, &data));
+    if (shape[0] < 1 || shape[0] > SLOTS_MAX || shape[1] != d)
+        return wni_segment_damaged(ctx, index, s, "centers.npy", "its shape does not fit");
+    for (int64_t i = 0; i < shape[0]; i++) {
+        from = (const float *)data + i * d;
+        if (i % 65536 == 0) WNI_TRY(wni_poll(ctx));
+        for (int64_t j = 0; j < d; j++)
+            if (!isfinite(from[j]))
+                return wni_segment_damaged(ctx, index, s, "centers.npy", "a centre is no point");
+    }
+    if (d == ld) {
+        /* Nothing writes to it. */
+        memcpy(&out->v, &data, sizeof data);
+        out->n = shape[0];
+        out->d = d;
+        out->ld = ld;
+        goto done;
+    }
+    WNI_TRY(wni_mat_new(ctx, shape[0], d, out));
+    *own = 1;
+    for (int64_t i = 0; i < shape[0]; i++)
+        memcpy(wni_mat_row(out, i), (const float *)data + i * d, (size_t)d * sizeof(float));
+done:
+    return st;
 }
 
 static void close_segment(wn_ctx *ctx, wni_segment *s)
@@ -129,7 +158,7 @@ static void close_segment(wn_ctx *ctx, wni_segment *s)
 
     if (!v) return;
     wni_code_free(ctx, v->code);
-    wni_mat_free(ctx, &v->centers);
+    if (v->own) wni_mat_free(ctx, &v->centers);
     wni_free(ctx, v->half);
     wni_free(ctx, v);
     s->state = NULL;
@@ -139,49 +168,39 @@ static void close_segment(wn_ctx *ctx, wni_segment *s)
 static wn_status check(wn_ctx *ctx, const wn_index *index, const wni_segment *s, wni_ivf *v)
 {
     for (int64_t l = 0; l < v->lists; l++) {
-        const float *center = wni_mat_row(&v->centers, l);
-
         if (v->start[l + 1] < v->start[l] || v->start[l + 1] > s->n)
-            return damaged(ctx, index, s, "list_start.npy", "a list ends before it starts", l);
+            return wni_segment_damaged(ctx, index, s, "list_start.npy",
+                                       "a list ends before it starts");
         v->longest = wni_max(v->longest, v->start[l + 1] - v->start[l]);
-        for (int64_t j = 0; j < index->d; j++)
-            if (!isfinite(center[j]))
-                return damaged(ctx, index, s, "centers.npy", "found a centre that is no point", l);
     }
     if (v->start[0] != 0 || v->start[v->lists] != s->n)
-        return damaged(ctx, index, s, "list_start.npy", "the lists do not hold all rows", v->lists);
+        return wni_segment_damaged(ctx, index, s, "list_start.npy", "it does not hold all rows");
     for (int64_t i = 0; i < s->n; i++)
         if (v->rows[i] < 0 || v->rows[i] >= s->n)
-            return damaged(ctx, index, s, "list_rows.npy", "found a row that is not there", i);
+            return wni_segment_damaged(ctx, index, s, "list_rows.npy", "a row is not there");
     return WN_OK;
 }
 
 static wn_status open_segment(wn_ctx *ctx, const wn_index *index, wni_segment *s)
 {
     const wni_code_params code = wni_code_params_of(index->params);
-    int64_t shape[2], starts, rows;
-    const void *centers;
+    int64_t starts, rows;
     wni_ivf *v;
     wn_status st = WN_OK;
 
     if (!(v = wni_calloc(ctx, 1, sizeof *v))) return WN_E_NOMEM;
     s->state = v;
     v->n = s->n;
-    WNI_TRY(wni_segment_array(ctx, index, s, "centers.npy", "<f4", 2, shape, &centers));
+    WNI_TRY(wni_open_centers(ctx, index, s, &v->centers, &v->own));
     WNI_TRY(wni_segment_array(ctx, index, s, "list_start.npy", "<i8", 1, &starts,
                               (const void **)&v->start));
     WNI_TRY(wni_segment_array(ctx, index, s, "list_rows.npy", "<i4", 1, &rows,
                               (const void **)&v->rows));
-    if (shape[0] < 1 || shape[0] > SLOTS_MAX || shape[1] != index->d || starts != shape[0] + 1 ||
-        rows != s->n) {
-        st = damaged(ctx, index, s, "centers.npy", "the arrays do not fit together", shape[0]);
+    v->lists = v->centers.n;
+    if (starts != v->lists + 1 || rows != s->n) {
+        st = wni_segment_damaged(ctx, index, s, "list_start.npy", "it does not fit centers.npy");
         goto done;
     }
-    v->lists = shape[0];
-    WNI_TRY(wni_mat_new(ctx, v->lists, index->d, &v->centers));
-    for (int64_t l = 0; l < v->lists; l++)
-        memcpy(wni_mat_row(&v->centers, l), (const float *)centers + l * index->d,
-               (size_t)index->d * sizeof(float));
     WNI_TRY(check(ctx, index, s, v));
     WNI_NEW(ctx, v->half, v->lists);
     WNI_TRY(wni_mat_half_norms(ctx, &v->centers, v->half));
@@ -208,6 +227,7 @@ static const wni_index_kind kind = {
     .open = open_segment,
     .close = close_segment,
     .search = wni_ivf_search,
+    .cost = wni_ivf_cost,
     .effort = effort,
 };
 

@@ -12,15 +12,21 @@
 typedef struct wni_ivf {
     wni_code *code;
     wni_mat centers;      /* (lists, d) */
+    int own;              /* 0 = the centres are read where they are mapped */
     float *half;          /* (lists) half squared norms of the centres */
     const int64_t *start; /* (lists + 1) slots of list l: start[l] .. start[l + 1] */
     const int32_t *rows;  /* (n) position of each slot */
     int64_t lists, longest, n;
 } wni_ivf;
 
-/* wni_index_kind.search */
+double wni_ivf_cost(const wn_index *index, const wni_segment *s, const wni_ask *ask);
 wn_status wni_ivf_search(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
                          const wni_ask *ask, wni_found *found);
+
+/* An array centers.npy of an open segment as a matrix: in place (*own 0) or as a copy, see wni_mat_free. Checked:
+ * d columns, 1 .. 2^31 - 1 rows, all finite. */
+wn_status wni_open_centers(wn_ctx *ctx, const wn_index *index, const wni_segment *s, wni_mat *out,
+                           int *own);
 
 /* Centres near to queries. For each of rows (m, ld) the `most` centres with the highest dot(x, c) - half,
  * best first, ties to the smaller: at and score (m, most). most <= centres; scratch of WNI_NEAR_SCORES floats. */

@@ -211,6 +211,18 @@ static int64_t lists_of(const wni_ask *ask, const wni_ivf *v)
     return effort + effort * halves / 2;
 }
 
+double wni_ivf_cost(const wn_index *index, const wni_segment *s, const wni_ask *ask)
+{
+    const wni_ivf *v = s->state;
+    const double lists = (double)wni_min(lists_of(ask, v), v->lists);
+    const double share = (double)ask->n_allowed / (double)s->n;
+
+    (void)index;
+    if (!ask->allowed) return 0;
+    /* Centres are compared several times as fast as rows that are fetched one by one; so are bits tested. */
+    return (double)v->lists / 4 + lists * (double)s->n / (double)v->lists * (0.125 + share);
+}
+
 wn_status wni_ivf_search(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
                          const wni_ask *ask, wni_found *found)
 {

@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""`winnow index disk`: time and memory of building, recall and time of single queries from a cold disk.
+
+    bench_disk.py BUILD [FOLDER]
+
+ROWS=1000000 QUERIES=200 MEMORY=1G PARAMS="--per-center 32" change what is run. Rows (128 float32) come from 2000 clusters
+with the spectrum of embeddings, in blocks by seed; FOLDER (default: under build/) needs 6 times their size.
+Before each query the pages of the index are dropped from memory (posix_fadvise), so that every list comes from
+the disk. Truth is an exact scan in float32.
+"""
+import ctypes
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+from bench_tools import machine, today, write_section
+
+DIM, K, BLOCK = 128, 10, 100_000
+
+
+class Mixture:
+    def __init__(self):
+        rng = np.random.default_rng(7)
+        self.spread = ((np.arange(DIM) + 4.0) ** -0.75).astype(np.float32)
+        self.turn = np.linalg.qr(rng.standard_normal((DIM, DIM)))[0].astype(np.float32)
+        self.centers = rng.standard_normal((2000, DIM)).astype(np.float32) * self.spread
+
+    def rows(self, block, n):
+        rng = np.random.default_rng((11, block))
+        x = rng.standard_normal((n, DIM), dtype=np.float32) * (np.float32(0.6) * self.spread)
+        x += self.centers[rng.integers(0, len(self.centers), n)]
+        return x @ self.turn
+
+
+def make(folder, n, n_queries):
+    """rows.npy, queries.npy and the distances of the K nearest rows of each query."""
+    mixture = Mixture()
+    queries = mixture.rows(10**6, n_queries)
+    norms = np.einsum("ij,ij->i", queries, queries)
+    best = np.full((n_queries, K), np.inf, np.float32)
+    rows = np.lib.format.open_memmap(os.path.join(folder, "rows.npy"), mode="w+", dtype=np.float32,
+                                     shape=(n, DIM))
+    for block, at in enumerate(range(0, n, BLOCK)):
+        x = mixture.rows(block, min(BLOCK, n - at))
+        rows[at:at + len(x)] = x
+        keys = norms[:, None] + np.einsum("ij,ij->i", x, x)[None] - 2 * queries @ x.T
+        near = np.argpartition(keys, K, axis=1)[:, :K]
+        exact = ((x[near] - queries[:, None]) ** 2).sum(-1)
+        best = np.sort(np.concatenate([best, exact], axis=1), axis=1)[:, :K]
+    np.save(os.path.join(folder, "queries.npy"), queries)
+    np.save(os.path.join(folder, "truth.npy"), np.sqrt(best))
+
+
+class Query(ctypes.Structure):
+    _fields_ = [("struct_size", ctypes.c_uint32), ("queries", ctypes.c_void_p), ("k", ctypes.c_int64),
+                ("effort", ctypes.c_int64), ("recall", ctypes.c_double), ("where", ctypes.c_char_p),
+                ("window", ctypes.c_char_p), ("tenant", ctypes.c_char_p)]
+
+
+class SearchReport(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_int64) for name in ("rows", "matching", "visited", "compared", "verified",
+                                                    "effort", "short_hits")]
+
+
+class Hits(ctypes.Structure):
+    _fields_ = [("ctx", ctypes.c_void_p), ("n", ctypes.c_int64), ("k", ctypes.c_int64),
+                ("metric", ctypes.c_int), ("indices", ctypes.POINTER(ctypes.c_int64)),
+                ("distances", ctypes.POINTER(ctypes.c_float)), ("counts", ctypes.POINTER(ctypes.c_int64)),
+                ("report", SearchReport)]
+
+
+def drop(folder):
+    for name in os.listdir(folder):
+        fd = os.open(os.path.join(folder, name), os.O_RDONLY)
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(fd)
+
+
+def search(build, folder):
+    """In a process of its own: one query at a time, cold; prints what it measured as JSON."""
+    lib = ctypes.CDLL(os.path.join(build, "libwinnow.so"))
+    lib.wn_ctx_error.restype = ctypes.c_char_p
+    ctx, index = ctypes.c_void_p(), ctypes.c_void_p()
+    queries = np.load(os.path.join(folder, "queries.npy"))
+    truth = np.load(os.path.join(folder, "truth.npy"))
+
+    def check(status):
+        if status:
+            sys.exit("bench: " + lib.wn_ctx_error(ctx).decode())
+
+    check(lib.wn_ctx_new(None, ctypes.byref(ctx)))
+    begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    check(lib.wn_index_open(ctx, os.path.join(folder, "index").encode(), ctypes.byref(index)))
+    lines = []
+    for effort in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48):
+        times, good, lists, rows = [], 0, 0, 0
+        for q in range(len(queries)):
+            pool, hits = ctypes.c_void_p(), ctypes.POINTER(Hits)()
+            drop(os.path.join(folder, "index", "s1"))
+            started = time.perf_counter()
+            check(lib.wn_pool_wrap(ctx, queries[q:q + 1].ctypes.data_as(ctypes.c_void_p), ctypes.c_int64(1),
+                                   ctypes.c_int64(DIM), 0, 0, ctypes.byref(pool)))
+            query = Query(struct_size=ctypes.sizeof(Query), queries=pool, k=K, effort=effort, recall=1.0)
+            check(lib.wn_index_search(ctx, index, ctypes.byref(query), ctypes.byref(hits)))
+            times.append(time.perf_counter() - started)
+            found = np.array(hits.contents.distances[:K])
+            good += int((found <= truth[q, -1] * 1.00001).sum())
+            lists += hits.contents.report.visited
+            rows += hits.contents.report.compared
+            lib.wn_hits_free(hits)
+            lib.wn_pool_free(pool)
+        n = len(queries)
+        lines.append({"effort": effort, "recall": good / (K * n), "ms": 1e3 * statistics.median(times),
+                      "ms_p95": 1e3 * sorted(times)[int(0.95 * n)], "lists": lists / n, "rows": rows / n})
+        if lines[-1]["recall"] > 0.98:
+            break
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(json.dumps({"marks": lines, "grown": (peak - begin) * 1024}))
+
+
+def child(*args):
+    return subprocess.run([sys.executable, __file__, *args], check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def main():
+    build = os.path.abspath(sys.argv[1])
+    folder = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else os.path.join(build, "bench-disk")
+    n, n_queries = int(os.environ.get("ROWS", 1_000_000)), int(os.environ.get("QUERIES", 200))
+    memory, params = os.environ.get("MEMORY", "1G"), os.environ.get("PARAMS", "").split()
+    raw = n * DIM * 4
+    os.makedirs(folder, exist_ok=True)
+    if shutil.disk_usage(folder).free < 6 * raw:
+        print("bench: not enough disk space for the disk index: skipped")
+        return
+    shutil.rmtree(os.path.join(folder, "index"), ignore_errors=True)
+    child("--make", folder, str(n), str(n_queries))
+    command = [os.path.join(build, "winnow"), "index", "disk", os.path.join(folder, "rows.npy"), "--memory", memory,
+               "-o", os.path.join(folder, "index"), "--quiet", *params]
+    begin = time.perf_counter()
+    run = subprocess.Popen(command)
+    _, status, use = os.wait4(run.pid, 0)
+    seconds = time.perf_counter() - begin
+    if status:
+        sys.exit("bench: the index was not made")
+    counts = json.load(open(os.path.join(folder, "index", "manifest.json"), encoding="utf-8"))["counts"]
+    found = json.loads(child("--search", build, folder))
+    shutil.rmtree(folder, ignore_errors=True)
+    lines = [f"`winnow index disk`, {n:,} rows of {DIM} float32 ({raw / 1e9:.2f} GB), `--memory {memory}"
+             f"{''.join(' ' + p for p in params)}`: made in {seconds:.0f} s ({use.ru_utime + use.ru_stime:.0f} s of "
+             f"CPU), peak memory of the process {use.ru_maxrss * 1024 / 1e9:.2f} GB with mapped pages. "
+             f"{counts['centers']:,} centres, {counts['lists_per_row']:.2f} lists a row, "
+             f"{counts['bytes_of_lists'] / 1e9:.2f} GB of lists. Searching takes {found['grown'] / 1e6:.0f} MB of "
+             f"memory, {found['grown'] / raw:.3f} of the rows. {n_queries} single queries, one thread, pages of the "
+             f"index dropped before each. {machine()}; {today()}.",
+             "", "| effort | recall@10 | median ms | 95 % ms | lists | rows compared |",
+             "| --- | --- | --- | --- | --- | --- |"]
+    for m in found["marks"]:
+        lines.append(f"| {m['effort']} | {m['recall']:.3f} | {m['ms']:.2f} | {m['ms_p95']:.2f} | {m['lists']:.1f} | "
+                     f"{m['rows']:.0f} |")
+    print("\n".join(lines))
+    write_section("disk", lines)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--make":
+        make(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    elif sys.argv[1] == "--search":
+        search(sys.argv[2], sys.argv[3])
+    else:
+        main()
