@@ -8,6 +8,7 @@
 #ifndef WNI_DISK_IMPL_H
 #define WNI_DISK_IMPL_H
 
+#include "index/hnsw_impl.h"
 #include "index/index_impl.h"
 #include "index/lists.h"
 #include "io/infile.h"
@@ -45,6 +46,9 @@ typedef struct wni_disk_new {
     int32_t *own, *copied; /* (nodes) entries of each */
 } wni_disk_new;
 
+/* Links the centres, when there are many: writes the links, and numbers the nodes as the slots of the graph. */
+wn_status wni_disk_graph(wn_ctx *ctx, wni_disk_new *b);
+int64_t wni_disk_graph_bytes(const wn_ctx *ctx, int64_t nodes, int64_t ld);
 /* Puts every row into its nearest node and copies of it into others: fills spill, own, copied. */
 wn_status wni_disk_close(wn_ctx *ctx, wni_disk_new *b);
 /* Writes lists.npy and what says where the lists are. */
@@ -67,9 +71,11 @@ static inline uint64_t wni_disk_key(const wni_disk_new *b, int64_t node, int cop
 
 typedef struct wni_disk {
     int64_t nodes, lists, n;
-    wni_mat centers;           /* (nodes, d) */
-    int own;                   /* 0 = they are read where they are mapped */
-    float *half;               /* (nodes) */
+    wni_mat centers; /* (nodes, d) */
+    int own;         /* 0 = they are read where they are mapped */
+    float *half;     /* (nodes) */
+    wni_hnsw graph;  /* nodes 0 = there is none: all centres are compared */
+    const wni_kernels *kernels;
     const int64_t *node_list;  /* (nodes + 1) lists of each node */
     const int64_t *list_at;    /* (lists + 1) bytes */
     const int32_t *list_rows;  /* (lists) */
@@ -82,6 +88,12 @@ typedef struct wni_disk {
     const unsigned char *data;
 } wni_disk;
 
+wn_status wni_disk_open_graph(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
+                              int64_t nodes, wni_hnsw *g);
+/* The `most` nodes nearest to each of rows (m, ld), nearest first, -1 past the end: at, dist2 (m, most). Takes
+ * memory of its own. */
+wn_status wni_disk_near(wn_ctx *ctx, const wni_disk *v, const float *rows, int64_t m, int64_t most,
+                        int64_t *at, float *dist2);
 double wni_disk_cost(const wn_index *index, const wni_segment *s, const wni_ask *ask);
 wn_status wni_disk_search(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
                           const wni_ask *ask, wni_found *found);

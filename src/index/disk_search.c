@@ -10,7 +10,6 @@
 
 #include "ds/topk.h"
 #include "index/disk_impl.h"
-#include "index/ivf_impl.h"
 
 #define GROUP_MAX   128                /* queries that go together */
 #define GROUP_BYTES ((int64_t)4 << 20) /* of their scratch */
@@ -35,8 +34,7 @@ typedef struct job {
 typedef struct group {
     float *rows;      /* (m, ld) queries */
     int64_t *near;    /* (m, nodes), nearest first */
-    float *score;     /* (m, nodes) */
-    float *scores;    /* WNI_NEAR_SCORES */
+    float *dist2;     /* (m, nodes) */
     wni_keyed *pairs; /* (m, lists): list, query */
     int64_t n_pairs;
     unsigned char *bytes; /* of a list; NULL where they are in memory */
@@ -51,13 +49,12 @@ typedef struct group {
 static void choose(const job *j, group *g, int64_t i)
 {
     const int64_t *near = g->near + i * j->nodes;
-    const float *score = g->score + i * j->nodes, *x = g->rows + i * j->ld;
-    const double norm2 = (double)j->kernels->dot(x, x, j->ld);
-    const double reach = fmax(norm2 - 2 * (double)score[0], 0) * j->far2;
+    const float *dist2 = g->dist2 + i * j->nodes;
+    const double reach = (double)dist2[0] * j->far2;
     int64_t lists = 0, rows = 0;
 
-    for (int64_t r = 0; r < j->nodes && lists < j->lists; r++) {
-        if (rows > COVER * j->ask->want && norm2 - 2 * (double)score[r] > reach) break;
+    for (int64_t r = 0; r < j->nodes && lists < j->lists && near[r] >= 0; r++) {
+        if (rows > COVER * j->ask->want && (double)dist2[r] > reach) break;
         for (int64_t l = j->v->node_list[near[r]];
              l < j->v->node_list[near[r] + 1] && lists < j->lists; l++, lists++) {
             rows += j->v->list_rows[l];
@@ -191,8 +188,7 @@ static wn_status make_group(wn_ctx *ctx, const job *j, int64_t m, group *g)
 
     WNI_NEW(ctx, g->rows, m * j->ld);
     WNI_NEW(ctx, g->near, m * j->nodes);
-    WNI_NEW(ctx, g->score, m * j->nodes);
-    WNI_NEW(ctx, g->scores, WNI_NEAR_SCORES);
+    WNI_NEW(ctx, g->dist2, m * j->nodes);
     WNI_NEW(ctx, g->pairs, m * j->lists);
     WNI_NEW(ctx, g->open, v->most_rows);
     WNI_NEW(ctx, g->keys, v->most_rows);
@@ -207,8 +203,7 @@ static void free_group(wn_ctx *ctx, group *g)
 {
     wni_free(ctx, g->rows);
     wni_free(ctx, g->near);
-    wni_free(ctx, g->score);
-    wni_free(ctx, g->scores);
+    wni_free(ctx, g->dist2);
     wni_free(ctx, g->pairs);
     wni_free(ctx, g->open);
     wni_free(ctx, g->keys);
@@ -227,8 +222,7 @@ static wn_status range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_
 
     WNI_TRY(make_group(ctx, j, m, &g));
     WNI_TRY(wn_pool_read(ctx, j->ask->queries, begin, m, g.rows, j->ld));
-    wni_near_centers(j->kernels, &j->v->centers, j->v->half, g.rows, m, j->nodes, g.near, g.score,
-                     g.scores);
+    WNI_TRY(wni_disk_near(ctx, j->v, g.rows, m, j->nodes, g.near, g.dist2));
     for (int64_t i = 0; i < m; i++)
         choose(j, &g, i);
     wni_keyed_sort(g.pairs, g.n_pairs);

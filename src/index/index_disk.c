@@ -65,13 +65,15 @@ static wn_status estimate(wn_ctx *ctx, const wn_pool *rows, const void *params, 
     WNI_TRY(check_params(ctx, p, n));
     lists = lists_params(p, n);
     WNI_TRY(wni_lists_estimate(ctx, rows, &lists, out));
-    centers = lists.cells + 2 * (n / p->per_center);
+    centers = lists.cells + 3 * (n / p->per_center) / 2;
     /* While rows are put into lists: the centres twice, the entries, a small chunk of rows, and their lists. */
     work = centers * (ld * 8 + 64) + n * 4 +
            wni_spill_bytes(n * p->copies, wni_min(n * p->copies * 16, (int64_t)64 << 20)) +
            wni_max(64, longest_of(p)) * (ld * 16 + 400) + threads * 128 * ld * 4 +
            ((int64_t)8 << 20);
     out->peak_bytes = wni_max(out->peak_bytes, work);
+    out->peak_bytes = wni_max(out->peak_bytes, n * 4 + centers * (ld * 8 + 32) +
+                                                   wni_disk_graph_bytes(ctx, centers, ld));
     out->flops += 2.0 * (double)n * (double)ld * 12.0 * sqrt((double)n / (double)p->per_center);
     out->bytes_read += (1.0 + (double)p->copies) * (double)n * (double)ld * 4;
 done:
@@ -150,6 +152,7 @@ static wn_status build(wn_ctx *ctx, const wni_index_build *build)
     b.dtype = wni_disk_dtype(wn_pool_dtype(build->rows), wn_pool_metric(build->rows));
     WNI_TRY(wni_lists_make(ctx, build->rows, &lp, &b.lists));
     WNI_TRY(find_nodes(ctx, &b));
+    WNI_TRY(wni_disk_graph(ctx, &b));
     WNI_TRY(write_centers(ctx, &b));
     while (((b.nodes - 1) >> (63 - b.shift)) == 0 && b.shift < 62)
         b.shift++;
@@ -249,6 +252,9 @@ static wn_status open_segment(wn_ctx *ctx, const wn_index *index, wni_segment *s
     v->row_bytes = wni_disk_row_bytes(v->dtype, index->d);
     WNI_TRY(open_arrays(ctx, index, s, v));
     WNI_TRY(check(ctx, index, s, v));
+    v->kernels = wni_kernels_of(ctx);
+    WNI_TRY(wni_disk_open_graph(ctx, index, s, v->nodes, &v->graph));
+    if (v->graph.nodes) goto done;
     WNI_NEW(ctx, v->half, v->nodes);
     WNI_TRY(wni_mat_half_norms(ctx, &v->centers, v->half));
 done:

@@ -13,6 +13,7 @@
 
 #define GROUP_MAX   512                /* queries that go together */
 #define GROUP_BYTES ((int64_t)4 << 20) /* of their scratch */
+#define LATER       ((uint64_t)1 << 32) /* the nearest list of each query comes first: it sets the bar */
 #define COVER       8 /* rows for each candidate wanted that are seen before a far list is left out */
 
 typedef struct job {
@@ -35,7 +36,7 @@ typedef struct group {
     int64_t *near;    /* (m, ranked) lists, nearest first */
     float *score;     /* (m, ranked) */
     float *scores;    /* WNI_NEAR_SCORES */
-    wni_keyed *pairs; /* (m, lists): list, query */
+    wni_keyed *pairs; /* (m, lists): list, query; LATER when it is not the first of the query */
     int64_t n_pairs;
     int32_t
         *open; /* (lists of the index) allowed rows of each, -1 = not counted yet; under a filter */
@@ -112,7 +113,7 @@ static int64_t choose(const job *j, group *g, int64_t i)
         if (size == 0) continue;
         rows += size;
         lists++;
-        g->pairs[g->n_pairs++] = (wni_keyed){(uint64_t)list, i};
+        g->pairs[g->n_pairs++] = (wni_keyed){(uint64_t)list | (lists > 1 ? LATER : 0), i};
     }
     return lists;
 }
@@ -120,7 +121,7 @@ static int64_t choose(const job *j, group *g, int64_t i)
 /* One list against the queries of pairs[0..n). */
 static int64_t compare(const job *j, group *g, int64_t q0, const wni_keyed *pairs, int64_t n)
 {
-    const int64_t list = (int64_t)pairs[0].key, first = j->v->start[list];
+    const int64_t list = (int64_t)(pairs[0].key & (LATER - 1)), first = j->v->start[list];
     int64_t count = j->v->start[list + 1] - first, want = j->ask->want;
 
     if (g->open) count = allowed_slots(j, list, g->slots);

@@ -314,7 +314,7 @@ wn_status wni_lists_estimate(wn_ctx *ctx, const wn_pool *pool, const wni_lists_p
 {
     const int64_t n = wn_pool_rows(pool), d = wn_pool_dim(pool), ld = wni_ld(d);
     const int64_t first = wni_min(p->cells, n), m = wni_min(n, p->sample * first);
-    const int64_t many = first + 2 * (n / p->target);
+    const int64_t many = first + 3 * (n / p->target) / 2;
     const wn_method *kmeans = wn_method_find("cluster", "kmeans");
     wn_kmeans_params params = {.struct_size = sizeof params, .k = first};
     static const float none = 0;
