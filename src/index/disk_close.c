@@ -126,7 +126,7 @@ static wn_status gather_near(wn_ctx *ctx, close_job *j, const int64_t *around, i
             const int32_t node = j->b->node_of[l];
 
             if (n > 0 && j->node[n - 1] == node) continue; /* lists that were cut */
-            memcpy(wni_mat_row(&j->near, n), wni_mat_row(&lists->centers, l),
+            memcpy(wni_mat_row(&j->near, n), wni_mat_row(&j->b->centers, node),
                    (size_t)j->near.ld * sizeof(float));
             j->node[n++] = node;
         }

@@ -66,14 +66,14 @@ static wn_status estimate(wn_ctx *ctx, const wn_pool *rows, const void *params, 
     lists = lists_params(p, n);
     WNI_TRY(wni_lists_estimate(ctx, rows, &lists, out));
     centers = lists.cells + 3 * (n / p->per_center) / 2;
-    /* While rows are put into lists: the centres twice, the entries, a small chunk of rows, and their lists. */
-    work = centers * (ld * 8 + 64) + n * 4 +
-           wni_spill_bytes(n * p->copies, wni_min(n * p->copies * 16, (int64_t)64 << 20)) +
+    /* The centres are there twice for a moment; then the graph over them is made; then rows are put into lists:
+     * the entries, a small chunk of rows, and their lists. */
+    work = wni_spill_bytes(n * p->copies, wni_min(n * p->copies * 16, (int64_t)64 << 20)) +
            wni_max(64, longest_of(p)) * (ld * 16 + 400) + threads * 128 * ld * 4 +
            ((int64_t)8 << 20);
-    out->peak_bytes = wni_max(out->peak_bytes, work);
-    out->peak_bytes = wni_max(out->peak_bytes, n * 4 + centers * (ld * 8 + 32) +
-                                                   wni_disk_graph_bytes(ctx, centers, ld));
+    work = wni_max(work, centers * ld * 4);
+    work = wni_max(work, wni_disk_graph_bytes(ctx, centers, ld));
+    out->peak_bytes = wni_max(out->peak_bytes, n * 4 + centers * (ld * 4 + 64) + work);
     out->flops += 2.0 * (double)n * (double)ld * 12.0 * sqrt((double)n / (double)p->per_center);
     out->bytes_read += (1.0 + (double)p->copies) * (double)n * (double)ld * 4;
 done:
@@ -111,6 +111,7 @@ static wn_status find_nodes(wn_ctx *ctx, wni_disk_new *b)
     WNI_TRY(wni_mat_new(ctx, b->nodes, c->d, &b->centers));
     for (int64_t l = 0; l < n; l++)
         memcpy(wni_mat_row(&b->centers, b->node_of[l]), wni_mat_row(c, l), bytes);
+    wni_mat_free(ctx, &b->lists.centers);
 done:
     wni_free(ctx, hash);
     return st;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
+#define XXH_STATIC_LINKING_ONLY
 #include <xxhash.h>
 
 #include "index/index_files.h"
@@ -214,28 +215,54 @@ wn_status wni_array_find(wn_ctx *ctx, const char *dir, const char *prefix, const
     return WN_OK;
 }
 
+#define READ_BYTES 65536 /* at a time, of an array that is not mapped */
+
 typedef struct sum_arg {
-    const unsigned char *data;
-    int64_t bytes;
+    const wni_array *a;
     uint64_t *sums; /* (chunks) */
 } sum_arg;
+
+/* A chunk that is read piece by piece: larger arrays than memory are summed too. */
+static wn_status sum_file(wn_ctx *ctx, const wni_array *a, int64_t at, int64_t bytes, uint64_t *sum)
+{
+    unsigned char piece[READ_BYTES];
+    XXH3_state_t state;
+    wn_status st = WN_OK;
+
+    XXH3_INITSTATE(&state);
+    XXH3_64bits_reset(&state);
+    for (int64_t i = 0; i < bytes; i += READ_BYTES) {
+        const int64_t m = wni_min(READ_BYTES, bytes - i);
+
+        WNI_TRY(wni_infile_read(ctx, &a->file, a->data_at + at + i, m, piece));
+        XXH3_64bits_update(&state, piece, (size_t)m);
+    }
+    *sum = XXH3_64bits_digest(&state);
+done:
+    return st;
+}
 
 static wn_status sum_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
 {
     const sum_arg *s = arg;
+    wn_status st = WN_OK;
 
-    (void)ctx;
     (void)worker;
-    for (int64_t i = begin; i < end; i++)
-        s->sums[i] = XXH3_64bits(s->data + i * CHUNK_BYTES,
-                                 (size_t)wni_min(CHUNK_BYTES, s->bytes - i * CHUNK_BYTES));
-    return WN_OK;
+    for (int64_t i = begin; i < end && st == WN_OK; i++) {
+        const int64_t at = i * CHUNK_BYTES, bytes = wni_min(CHUNK_BYTES, s->a->bytes - at);
+
+        if (s->a->data)
+            s->sums[i] = XXH3_64bits((const unsigned char *)s->a->data + at, (size_t)bytes);
+        else
+            st = sum_file(ctx, s->a, at, bytes, &s->sums[i]);
+    }
+    return st;
 }
 
-static wn_status checksum(wn_ctx *ctx, const void *data, int64_t bytes, uint64_t *sum)
+static wn_status checksum(wn_ctx *ctx, const wni_array *a, uint64_t *sum)
 {
-    const int64_t chunks = (bytes + CHUNK_BYTES - 1) / CHUNK_BYTES;
-    sum_arg s = {data, bytes, NULL};
+    const int64_t chunks = (a->bytes + CHUNK_BYTES - 1) / CHUNK_BYTES;
+    sum_arg s = {a, NULL};
     wn_status st = WN_OK;
 
     WNI_NEW(ctx, s.sums, chunks);
@@ -265,7 +292,7 @@ wn_status wni_array_map(wn_ctx *ctx, wni_array *a, int check)
         a->data = "";
     }
     if (!check) goto done;
-    WNI_TRY(checksum(ctx, a->data, a->bytes, &sum));
+    WNI_TRY(checksum(ctx, a, &sum));
     snprintf(found, sizeof found, "%016llx", (unsigned long long)sum);
     if (!expected || strcmp(found, expected) != 0)
         st = damaged(ctx, a->path, "its checksum does not match");
@@ -316,8 +343,7 @@ wn_status wni_index_seal(wn_ctx *ctx, wni_out *out, const char *prefix, json_t *
 
         if (json_object_get(about, "xxh3")) continue; /* of an earlier writer, carried over */
         st = wni_array_find(ctx, wni_index_out_dir(out), prefix, about, &a);
-        if (st == WN_OK) st = wni_array_map(ctx, &a, 0);
-        if (st == WN_OK) st = checksum(ctx, a.data, a.bytes, &sum);
+        if (st == WN_OK) st = checksum(ctx, &a, &sum);
         wni_array_close(ctx, &a);
         snprintf(text, sizeof text, "%016llx", (unsigned long long)sum);
         if (st == WN_OK && json_object_set_new(about, "xxh3", json_string(text)))
