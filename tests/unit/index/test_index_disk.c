@@ -398,6 +398,70 @@ static void same_bytes_everywhere(void **state)
     free(v);
 }
 
+/* So many centres that they are found by their graph: made twice, for other threads and another level. */
+static void many_centres(void **state)
+{
+    enum { ROWS = 20000, DIM = 8 };
+    const char *params[] = {"per_center", "4", NULL};
+    float *v = ts_blobs(ROWS, DIM, 50, 0.4, 1, NULL), *q = ts_blobs(200, DIM, 50, 0.4, 1, NULL);
+    wn_ctx *ctx = ts_ctx(2, -1), *other = ts_ctx(1, 0);
+    wn_hits *hits, *truth, *again;
+    int64_t shape[2];
+    char one[1200];
+    void *links;
+
+    (void)state;
+    ts_ok(ctx, ts_index(ctx, "flat", v, ROWS, DIM, NULL, "many-flat"));
+    ts_ok(ctx, ts_index(ctx, "disk", v, ROWS, DIM, params, "many"));
+    links = load(ctx, "many", "graph.npy", "<i4", 2, shape);
+    assert_in_range(shape[0], 4096, ROWS / 2);
+    wni_free(ctx, links);
+    ts_ok(ctx, ts_index_search(ctx, "many-flat", q, 200, DIM, K, 0, 1, &truth));
+    ts_ok(ctx, ts_index_search(ctx, "many", q, 200, DIM, K, 0, 0.95, &hits));
+    assert_true(ts_recall(hits, truth) >= 0.92);
+    assert_true(hits->report.compared < (int64_t)200 * ROWS / 10);
+    ts_ok(other, ts_index(other, "disk", v, ROWS, DIM, params, "many2"));
+    snprintf(one, sizeof one, "%s", ts_path("many"));
+    assert_true(ts_same_tree(one, ts_path("many2")));
+    ts_ok(other, ts_index_search(other, "many", q, 200, DIM, K, 0, 0.95, &again));
+    same_hits(hits, again);
+    wn_hits_free(again);
+    wn_hits_free(hits);
+    ts_ok(ctx,
+          ts_index_search(ctx, "many", q, 200, DIM, K, 10000, 1, &hits)); /* all are compared */
+    assert_true(ts_recall(hits, truth) >= 0.999);
+    wn_hits_free(hits);
+    wn_hits_free(truth);
+    free(v);
+    free(q);
+    wn_ctx_free(other);
+    wn_ctx_free(ctx);
+}
+
+/* Memory that is not there, at many points of building and searching: one clear status, nothing kept. */
+static void no_memory(void **state)
+{
+    enum { ROWS = 1100, DIM = 3 };
+    const char *params[] = {"per_center", "64", "max_iter", "2", "force", "1", NULL};
+    float *v = ts_blobs(ROWS, DIM, 9, 0.3, 1, NULL);
+
+    (void)state;
+    for (int64_t at = 0, step = 1;; at += step, step += at % 3 == 0) {
+        ts_alloc alloc = {.fail_at = at};
+        wn_ctx *ctx = ts_ctx_failing(&alloc, 1);
+        wn_hits *hits = NULL;
+        wn_status st = ts_index(ctx, "disk", v, ROWS, DIM, params, "memory");
+
+        if (st == WN_OK) st = ts_index_search(ctx, "memory", v, 20, DIM, 3, 2, 1, &hits);
+        if (st != WN_OK) assert_int_equal(st, WN_E_NOMEM);
+        wn_hits_free(hits);
+        wn_ctx_free(ctx);
+        assert_int_equal(alloc.live, 0);
+        if (st == WN_OK) break;
+    }
+    free(v);
+}
+
 static void refused(void **state)
 {
     const char *code[] = {"code", "i8", NULL}, *longest[] = {"longest", "3", NULL};
@@ -438,6 +502,8 @@ int main(void)
         cmocka_unit_test(equal_rows),
         cmocka_unit_test(damaged_lists),
         cmocka_unit_test(same_bytes_everywhere),
+        cmocka_unit_test(many_centres),
+        cmocka_unit_test(no_memory),
         cmocka_unit_test(refused),
     };
 
