@@ -44,8 +44,8 @@ typedef struct group {
     int64_t *size;        /* (m) candidates of each query */
 } group;
 
-/* The lists that query i reads: of the nearest nodes, but of none far beyond the nearest once enough rows are
- * seen. */
+/* The lists that query i reads: of the nearest nodes, but, once a quarter of them and enough rows are seen, of
+ * none far beyond the nearest. */
 static void choose(const job *j, group *g, int64_t i)
 {
     const int64_t *near = g->near + i * j->nodes;
@@ -54,7 +54,7 @@ static void choose(const job *j, group *g, int64_t i)
     int64_t lists = 0, rows = 0;
 
     for (int64_t r = 0; r < j->nodes && lists < j->lists && near[r] >= 0; r++) {
-        if (rows > COVER * j->ask->want && (double)dist2[r] > reach) break;
+        if (lists >= j->lists / 4 && rows > COVER * j->ask->want && (double)dist2[r] > reach) break;
         for (int64_t l = j->v->node_list[near[r]];
              l < j->v->node_list[near[r] + 1] && lists < j->lists; l++, lists++) {
             rows += j->v->list_rows[l];
@@ -253,15 +253,18 @@ done:
     return st;
 }
 
-/* Under a filter the k nearest lie farther away: for each halving of what is allowed half as many lists more. */
-static int64_t lists_of(const wni_ask *ask, int64_t n)
+/* As many as asked for, but enough for the candidates. Under a filter the k nearest lie farther away: for each
+ * halving of what is allowed half as many lists more. */
+static int64_t lists_of(const wni_ask *ask, const wni_disk *v)
 {
+    const int64_t enough = wni_min(2 * ask->want, v->n) / wni_max(v->n / v->lists, 1) + 1;
+    const int64_t effort = wni_max(ask->effort, enough);
     int64_t halves = 0;
 
-    if (!ask->allowed || ask->n_allowed < 1) return ask->effort;
-    while (halves < 32 && (ask->n_allowed << (halves + 1)) <= n)
+    if (!ask->allowed || ask->n_allowed < 1) return effort;
+    while (halves < 32 && (ask->n_allowed << (halves + 1)) <= v->n)
         halves++;
-    return ask->effort + ask->effort * halves / 2;
+    return effort + effort * halves / 2;
 }
 
 double wni_disk_cost(const wn_index *index, const wni_segment *s, const wni_ask *ask)
@@ -272,7 +275,7 @@ double wni_disk_cost(const wn_index *index, const wni_segment *s, const wni_ask 
     if (!ask->allowed) return 0;
     /* What counts is what is fetched: lists of each query, or rows, once for all queries. A list takes
      * about as long as two rows. */
-    return 2 * (double)ask->n * (double)wni_min(lists_of(ask, s->n), v->lists);
+    return 2 * (double)ask->n * (double)wni_min(lists_of(ask, v), v->lists);
 }
 
 wn_status wni_disk_search(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
@@ -291,7 +294,7 @@ wn_status wni_disk_search(wn_ctx *ctx, const wn_index *index, const wni_segment 
     int64_t grain, bytes;
     wn_status st = WN_OK;
 
-    j.lists = wni_min(wni_max(lists_of(ask, s->n), 1), j.v->lists);
+    j.lists = wni_min(lists_of(ask, j.v), j.v->lists);
     j.nodes = wni_min(j.lists, j.v->nodes);
     j.far2 = j.lists == j.v->lists ? INFINITY : (1 + p->prune) * (1 + p->prune);
     WNI_NEW0(ctx, j.visited, threads);

@@ -255,7 +255,6 @@ static wn_status open_segment(wn_ctx *ctx, const wn_index *index, wni_segment *s
     WNI_TRY(check(ctx, index, s, v));
     v->kernels = wni_kernels_of(ctx);
     WNI_TRY(wni_disk_open_graph(ctx, index, s, v->nodes, &v->graph));
-    if (v->graph.nodes) goto done;
     WNI_NEW(ctx, v->half, v->nodes);
     WNI_TRY(wni_mat_half_norms(ctx, &v->centers, v->half));
 done:
@@ -269,8 +268,7 @@ static void effort(const wn_index *index, const wni_segment *s, int64_t k, int64
     const wni_disk *v = s->state;
 
     (void)index;
-    (void)k;
-    *low = 1;
+    *low = wni_min(wni_min(2 * k, v->n) / wni_max(v->n / v->lists, 1) + 1, v->lists);
     *high = v->lists;
 }
 

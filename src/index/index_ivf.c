@@ -216,8 +216,7 @@ static void effort(const wn_index *index, const wni_segment *s, int64_t k, int64
     const wni_ivf *v = s->state;
 
     (void)index;
-    (void)k;
-    *low = 1;
+    *low = wni_min(wni_min(2 * k, v->n) / wni_max(v->n / v->lists, 1) + 1, v->lists);
     *high = v->lists;
 }
 

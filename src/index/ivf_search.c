@@ -88,8 +88,8 @@ static int64_t allowed_slots(const job *j, int64_t list, int32_t *slots)
     return n;
 }
 
-/* The lists that query i reads: the nearest that have an allowed row, but none far beyond the nearest centre
- * once enough rows are seen. */
+/* The lists that query i reads: the nearest that have an allowed row, but, once a quarter of them and enough rows are
+ * seen, none far beyond the nearest centre. */
 static int64_t choose(const job *j, group *g, int64_t i)
 {
     const int64_t *near = g->near + i * j->ranked;
@@ -103,7 +103,7 @@ static int64_t choose(const job *j, group *g, int64_t i)
         int64_t size = j->v->start[list + 1] - j->v->start[list];
 
         all += size;
-        if (all > COVER * j->ask->want && rows >= j->ask->want &&
+        if (lists >= j->lists / 4 && all > COVER * j->ask->want && rows >= j->ask->want &&
             norm2 - 2 * (double)score[r] > reach)
             break;
         if (g->open) {
@@ -201,10 +201,13 @@ done:
     return st;
 }
 
-/* Under a filter the k nearest lie farther away: for each halving of what is allowed half as many lists more. */
+/* As many as asked for, but enough for the candidates. Under a filter the k nearest lie farther away: for each
+ * halving of what is allowed half as many lists more. */
 static int64_t lists_of(const wni_ask *ask, const wni_ivf *v)
 {
-    int64_t effort = ask->effort, halves = 0;
+    const int64_t enough = wni_min(2 * ask->want, v->n) / wni_max(v->n / v->lists, 1) + 1;
+    const int64_t effort = wni_max(ask->effort, enough);
+    int64_t halves = 0;
 
     if (!ask->allowed || ask->n_allowed < 1) return effort;
     while (halves < 32 && (ask->n_allowed << (halves + 1)) <= v->n)
@@ -238,7 +241,7 @@ wn_status wni_ivf_search(wn_ctx *ctx, const wn_index *index, const wni_segment *
     int64_t grain, bytes;
     wn_status st = WN_OK;
 
-    j.lists = wni_min(wni_max(lists_of(ask, j.v), 1), j.v->lists);
+    j.lists = wni_min(lists_of(ask, j.v), j.v->lists);
     j.ranked = ask->allowed ? wni_min(4 * j.lists + 16, j.v->lists) : j.lists;
     j.far2 = j.lists == j.v->lists ? INFINITY : (1 + p->prune) * (1 + p->prune);
     j.code_bytes = wni_round_up(wni_code_scratch_bytes(j.v->code), 64);
