@@ -218,7 +218,6 @@ wn_status wni_hnsw_grow(wn_ctx *ctx, wni_hnsw_new *b)
     WNI_TRY(shuffle(ctx, b));
     WNI_TRY(load_rows(ctx, b, 0, b->g.size[top]));
     for (int32_t level = top - 1; level >= 0; level--) {
-        wni_progress(ctx, "nodes in the graph", b->g.size[level + 1], b->g.nodes);
         WNI_TRY(grow_level(ctx, b, level));
     }
     wni_progress(ctx, "nodes in the graph", b->g.nodes, b->g.nodes);

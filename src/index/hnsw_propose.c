@@ -10,8 +10,9 @@
 #include "ds/topk.h"
 #include "index/hnsw_impl.h"
 
-#define CHUNK 48  /* nodes that are compared together */
-#define WIDE  256 /* columns of a tile */
+#define CHUNK 48            /* nodes that are compared together */
+#define WIDE  256           /* columns of a tile */
+#define PART  (CHUNK * 256) /* nodes between two reports of progress */
 
 /* Rows that a chunk is compared with, about. */
 static int64_t compared_rows(const wni_hnsw_new *b, const wni_hnsw_level *v)
@@ -44,7 +45,7 @@ typedef struct scratch {
 typedef struct propose {
     const wni_hnsw_new *b;
     const wni_hnsw_level *v;
-    int64_t keep;
+    int64_t keep, first;
     int32_t *item; /* (n) slots: each head, then its cell */
     scratch *s;    /* (threads) */
 } propose;
@@ -185,7 +186,7 @@ static wn_status propose_range(wn_ctx *ctx, void *arg, int worker, int64_t begin
     (void)ctx;
     s->m = end - begin;
     for (int64_t i = 0; i < s->m; i++) {
-        s->slot[i] = p->item[begin + i];
+        s->slot[i] = p->item[p->first + begin + i];
         s->size[i] = 0;
         memcpy(s->rows + i * p->b->ld, wni_hnsw_row(p->b, s->slot[i]),
                (size_t)p->b->ld * sizeof *s->rows);
@@ -255,7 +256,10 @@ wn_status wni_hnsw_propose(wn_ctx *ctx, const wni_hnsw_new *b, const wni_hnsw_le
         for (int64_t slot = v->cells[j]; slot < v->cells[j + 1]; slot++)
             p.item[n++] = (int32_t)slot;
     }
-    WNI_TRY(wni_parallel(ctx, n, CHUNK, propose_range, &p));
+    for (p.first = 0; p.first < n; p.first += PART) {
+        if (v->level == 0) wni_progress(ctx, "nodes in the graph", p.first, n);
+        WNI_TRY(wni_parallel(ctx, wni_min(PART, n - p.first), CHUNK, propose_range, &p));
+    }
 done:
     for (int32_t i = 0; p.s && i < threads; i++)
         scratch_free(ctx, &p.s[i]);

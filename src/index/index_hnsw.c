@@ -12,9 +12,13 @@ WN_PARAM_TABLE(wn_index_hnsw_params, WN_INDEX_HNSW_PARAMS);
 
 #define QUERIES 4 /* of a range */
 
-/* Under a filter that this share of the rows passes, nodes that do not match are walked through like others; below
- * it they are bridges. */
-#define OPEN_SHARE 0.4
+#define HIGH      12  /* width of the beam above the base level */
+#define HIGH_MOST 128 /* the same under a filter */
+
+/* Under a filter that this share of the rows passes, the walk goes through all nodes; below it the others are
+ * bridges. */
+#define SWEEP_SHARE 0.4
+#define SWEEP_MOST  4096 /* width of a sweep */
 
 /* ---- building ----------------------------------------------------------------------------------------- */
 
@@ -260,21 +264,27 @@ done:
 
 /* ---- searching ---------------------------------------------------------------------------------------- */
 
-enum { PLAIN, OPEN, BRIDGE };
+enum { PLAIN, SWEEP, BRIDGE };
 
 typedef struct way {
     int route;
-    int64_t ef; /* width of the beam */
+    int64_t ef, high, width; /* of the beam: at the end, above the base level, in a sweep */
+    int must;                /* bridges only when one of `high` is allowed */
 } way;
 
 static way way_of(const hnsw *h, const wni_segment *s, const wni_ask *ask)
 {
-    const int64_t ef = wni_min(wni_max(ask->effort, ask->want), h->g.nodes);
-    const double share = (double)ask->n_allowed / (double)s->n;
+    const double share = (double)wni_max(ask->n_allowed, 1) / (double)s->n;
+    way w = {PLAIN, wni_min(wni_max(ask->effort, ask->k), h->g.nodes), HIGH, 0, 0};
 
-    if (!ask->allowed) return (way){PLAIN, ef};
-    if (share < OPEN_SHARE) return (way){BRIDGE, ef};
-    return (way){OPEN, wni_min((int64_t)ceil((double)ef / share), h->g.nodes)};
+    if (!ask->allowed) return w;
+    w.route = share < SWEEP_SHARE ? BRIDGE : SWEEP;
+    /* Of so many nodes about the query one at least should be allowed. */
+    w.high = wni_min(wni_max((int64_t)(4 / share), HIGH), HIGH_MOST);
+    w.must = (double)w.high * share >= 3;
+    w.width = wni_max(wni_max((int64_t)(2 * (double)w.ef / share), 4 * w.ef), 256);
+    w.width = wni_min(wni_max(wni_min(w.width, SWEEP_MOST), w.ef), h->g.nodes);
+    return w;
 }
 
 typedef struct query {
@@ -283,7 +293,7 @@ typedef struct query {
     wni_found *found;
     wni_hnsw_allow allow;
     way way;
-    int64_t ld, high;
+    int64_t ld;
     float *row;      /* (threads, ld) */
     char *scratch;   /* (threads, scratch_bytes) */
     wni_walk *walks; /* (threads) */
@@ -322,6 +332,25 @@ static void emit(const query *s, int64_t q, const uint64_t *list, int64_t n)
         at[count++] = -1;
 }
 
+/* Returns how many hits there are; none where they cannot be trusted, so that the matches are scanned. */
+static int64_t walk_filtered(const query *s, wni_walk *w, const wni_hnsw_keys *keys,
+                             const void *scratch)
+{
+    const wni_hnsw *g = &s->h->g;
+    const way *y = &s->way;
+    int64_t width = y->width;
+
+    if (y->route == BRIDGE &&
+        wni_walk_bridge(w, g, y->high, y->ef, y->must, &s->allow, keys, scratch))
+        return w->n_hits;
+    for (;;) {
+        if (wni_walk_sweep(w, g, y->high, width, y->ef, &s->allow, keys, scratch)) return w->n_hits;
+        /* A wider sweep takes longer than comparing the matches. */
+        if (width >= wni_min(SWEEP_MOST, g->nodes) || s->ask->n_allowed < 600 * width) return 0;
+        width = wni_min(wni_min(8 * width, SWEEP_MOST), g->nodes);
+    }
+}
+
 static wn_status query_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
 {
     const query *s = arg;
@@ -336,12 +365,10 @@ static wn_status query_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, 
         if (st != WN_OK) return st;
         wni_code_prepare(s->h->code, row, scratch);
         if (s->way.route == PLAIN) {
-            wni_walk_to(w, &s->h->g, 0, s->high, s->way.ef, &keys, scratch);
+            wni_walk_to(w, &s->h->g, 0, s->way.high, s->way.ef, &keys, scratch);
             emit(s, q, w->beam, w->size);
         } else {
-            wni_walk_allowed(w, &s->h->g, s->high, s->way.ef, s->ask->want, &s->allow,
-                             s->way.route == BRIDGE, &keys, scratch);
-            emit(s, q, w->hits, w->n_hits);
+            emit(s, q, w->hits, walk_filtered(s, w, &keys, scratch));
         }
     }
     return WN_OK;
@@ -357,18 +384,19 @@ static wn_status hnsw_search(wn_ctx *ctx, const wn_index *index, const wni_segme
                .found = found,
                .allow = h->rows,
                .way = way_of(h, segment, ask),
-               .ld = wni_ld(index->d),
-               .high = WNI_HNSW_HIGH};
+               .ld = wni_ld(index->d)};
+    int64_t room;
     wn_status st;
 
     s.allow.bits = ask->allowed;
     s.scratch_bytes = wni_round_up(wni_code_scratch_bytes(h->code), WNI_ALIGN);
+    room = wni_max(wni_max(s.way.ef, s.way.high), WNI_HNSW_TOP);
+    if (s.way.route != PLAIN) room = wni_max(room, wni_max(SWEEP_MOST, s.way.width));
     WNI_NEW(ctx, s.row, threads * s.ld);
     WNI_NEW(ctx, s.scratch, threads * s.scratch_bytes);
     WNI_NEW0(ctx, s.walks, threads);
     for (int32_t i = 0; i < threads; i++)
-        WNI_TRY(wni_walk_new(ctx, &h->g, wni_max(wni_max(s.way.ef, ask->want), WNI_HNSW_TOP),
-                             &s.walks[i]));
+        WNI_TRY(wni_walk_new(ctx, &h->g, room, &s.walks[i]));
     WNI_TRY(wni_parallel(ctx, ask->n, QUERIES, query_range, &s));
     for (int32_t i = 0; i < threads; i++) {
         found->visited += s.walks[i].visited;
@@ -391,13 +419,15 @@ static double hnsw_cost(const wn_index *index, const wni_segment *s, const wni_a
     const way taken = way_of(s->state, s, ask);
     const double d = (double)index->d;
 
-    /* Nanoseconds, about: a comparison on the way, a row of the scan. */
-    const double compared = 400 + (double)taken.ef * 12;
-    const double walk =
-        compared * (12 + 0.12 * d) + (double)taken.ef * (taken.route == BRIDGE ? 800 : 60);
-    const double scanned = 0.03 * d + (30 + 0.5 * d) / (double)wni_max(ask->n, 1);
+    const double share = (double)wni_max(ask->n_allowed, 1) / (double)s->n;
 
-    return walk / scanned;
+    /* Nanoseconds, about: comparisons on the way, looking across bridges, a row of the scan. */
+    const double walk =
+        (400 + (double)taken.ef * 12) * (12 + 0.12 * d) / (taken.route == SWEEP ? share : 1);
+    const double across = taken.route == BRIDGE ? (double)taken.ef * 800 * (1 + 0.3 / share) : 0;
+    const double scanned = 0.022 * d + (20 + 0.6 * d) / (double)wni_max(ask->n, 1);
+
+    return (walk + across) / scanned;
 }
 
 static void hnsw_effort(const wn_index *index, const wni_segment *s, int64_t k, int64_t *low,
@@ -417,7 +447,7 @@ const wn_method wni_method_index_hnsw = {
     .family = "index",
     .name = "hnsw",
     .summary = "a graph that is walked towards the query: fast and in memory",
-    .papers = "malkov2020",
+    .papers = "malkov2020 patel2024",
     .cost = "about 32 ef_construction n d to build; a query grows with log n; codes and 8 m bytes "
             "a row",
     .flags = WN_METHOD_SEEDED,
