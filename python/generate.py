@@ -49,7 +49,8 @@ FORMS = {"pool": "array (n, d) of f32, f64, f16, bf16, i8, u8 or i32, or paths",
 
 
 # How the field writes the names of these methods; others are capitalised.
-CLASSES = {"kmeans": "KMeans", "hkmeans": "HKMeans", "logistic": "LogisticRegression"}
+CLASSES = {"kmeans": "KMeans", "hkmeans": "HKMeans", "logistic": "LogisticRegression",
+           "ivf": "IVF", "hnsw": "HNSW"}
 
 
 def class_name(name):
@@ -167,7 +168,7 @@ def signature(method):
 
 def arguments(names, indent):
     return textwrap.fill(", ".join(names), 100, initial_indent=" " * indent,
-                         subsequent_indent=" " * indent, break_long_words=False)
+                         subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
 
 
 def function(method):
@@ -238,6 +239,25 @@ def estimator(method):
         *[f"        self.{n.split('=')[0]} = {n.split('=')[0]}" for n in names], "", ""])
 
 
+def makes_index(method):
+    """Whether the method makes an index out of rows."""
+    inputs = {i["name"] for i in method["inputs"]}
+    return method["family"] == "index" and "pool" in inputs and "index" not in inputs
+
+
+def index_class(method):
+    """A class of its own for each kind of index."""
+    names = [f"{p['name']}={default(p)}" for p in method["params"]] + \
+        [a for a in shared_arguments(method, False) if a.split("=")[0] != "progress"]
+    text = docstring(method, 4, False)
+    return "\n".join([
+        f"class Index{class_name(method['name'])}(Index):", text, "",
+        f'    _method = "{method["name"]}"', f'    _defaults = _DEFAULTS["index {method["name"]}"]', "",
+        "    def __init__(", arguments(["self", "*", *names], 12) + "):",
+        "        self._begin()",
+        *[f"        self.{n.split('=')[0]} = {n.split('=')[0]}" for n in names], "", ""])
+
+
 def namespace(family, methods):
     out = [f"class _{class_name(family['name'])}(Family):", f'    """{family["summary"]}"""', "",
            f'    _name = "{family["name"]}"',
@@ -252,6 +272,7 @@ def namespace(family, methods):
 def module(told):
     out = ['"""Written by generate.py from the registry of this build; do not edit."""',
            "from ._estimator import ClassifierEstimator, ClusterEstimator", "from ._family import Family",
+           "from ._index import Index",
            "from ._run import run",
            "from ._sampler import Sampler", "",
            "# What is left at its default is not told to the library: some flags are about other things too.",
@@ -264,6 +285,9 @@ def module(told):
         if base_of(m):
             out.append(estimator(m))
             names.append(class_name(m["name"]))
+        if makes_index(m):
+            out.append(index_class(m))
+            names.append("Index" + class_name(m["name"]))
     for f in told["families"]:
         out.append(namespace(f, told["methods"]))
         names.append(f["name"])
@@ -312,6 +336,11 @@ def stubs(told, head):
                            f"    {a.split(':')[0]}: {a.partition(': ')[2].rpartition(' = ')[0]}\n"
                            for a in typed_list(m, names)) +
                        f"    def __init__(self, {typed(m, [first, '*', *rest])}) -> None: ...\n")
+        if makes_index(m):
+            names = [f"{p['name']}={default(p)}" for p in m["params"]] + \
+                [a for a in shared_arguments(m, False) if a.split("=")[0] != "progress"]
+            out.append(f"class Index{class_name(m['name'])}(Index):\n"
+                       f"    def __init__(self, {typed(m, ['*', *names])}) -> None: ...\n")
     for f in told["families"]:
         methods = [m for m in told["methods"] if m["family"] == f["name"]]
         out.append(f"class _{class_name(f['name'])}:")

@@ -111,7 +111,7 @@ def artefact(value):
 
 
 # Which family makes what is no array.
-_MAKERS = {"tree": "cluster", "graph": "graph", "model": "learn"}
+_MAKERS = {"tree": "cluster", "graph": "graph", "model": "learn", "index": "index"}
 
 
 class _Job:

@@ -294,4 +294,5 @@ const wn_method wni_method_index_disk = {
     .n_params = WN_PARAM_COUNT,
     .params_bytes = sizeof(wn_index_disk_params),
     .ops = &kind,
+    .inputs = "pool table?",
 };

@@ -175,23 +175,46 @@ static wn_status take_about(wn_ctx *ctx, const char *dir, const json_t *about, w
     return WN_OK;
 }
 
+/* What stands behind the dict of a header: spaces up to the end of the line, whoever wrote it. */
+static bool clean_end(const unsigned char *head, int64_t bytes)
+{
+    int64_t at = bytes - 1;
+
+    if (bytes < 1 || head[at] != '\n') return false;
+    while (at > 0 && head[at - 1] == ' ')
+        at--;
+    return at > 0 && head[at - 1] == '}';
+}
+
+static bool same_array(const wni_array *a, const wni_npy_header *h)
+{
+    if (strcmp(h->descr, a->descr) != 0 || h->structured || h->fortran_order || h->dims != a->dims)
+        return false;
+    for (int i = 0; i < a->dims; i++)
+        if (h->shape[i] != a->shape[i]) return false;
+    return true;
+}
+
 static wn_status find_file(wn_ctx *ctx, wni_array *a)
 {
-    char expected[WNI_NPY_HEADER_MAX], found[WNI_NPY_HEADER_MAX];
-    size_t head = wni_npy_header_text(expected, a->descr, a->shape, a->dims);
+    unsigned char head[1024];
+    wni_npy_header h;
+    int64_t got;
     wn_status st;
 
-    a->data_at = (int64_t)head;
     if ((st = wni_infile_open(ctx, a->path, &a->file)) != WN_OK) return st;
     a->opened = true;
+    got = wni_min(a->file.bytes, (int64_t)sizeof head);
+    if ((st = wni_infile_read(ctx, &a->file, 0, got, head)) != WN_OK) return st;
+    if ((st = wni_npy_header_parse(ctx, a->path, head, (size_t)got, &h)) != WN_OK) return st;
+    a->data_at = h.data_at;
+    if (!same_array(a, &h) || !clean_end(head, h.data_at))
+        return damaged(ctx, a->path, "its header is not the one that was written");
     if (a->file.bytes != a->data_at + a->bytes)
         return wni_fail(ctx, WN_E_DATA,
                         "%s: found %lld bytes, expected %lld: the file is damaged; take the index "
                         "from a copy or make it again",
                         a->path, (long long)a->file.bytes, (long long)(a->data_at + a->bytes));
-    if ((st = wni_infile_read(ctx, &a->file, 0, a->data_at, found)) != WN_OK) return st;
-    if (memcmp(found, expected, head) != 0)
-        return damaged(ctx, a->path, "its header is not the one that was written");
     return WN_OK;
 }
 

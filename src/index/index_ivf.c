@@ -241,4 +241,5 @@ const wn_method wni_method_index_ivf = {
     .n_params = WN_PARAM_COUNT,
     .params_bytes = sizeof(wn_index_ivf_params),
     .ops = &kind,
+    .inputs = "pool table?",
 };
