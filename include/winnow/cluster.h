@@ -100,7 +100,8 @@ typedef enum wn_init {
     P(u64, seed, 0, 0, 0, "seed of every random choice")
 WN_PARAM_STRUCT(wn_kmeans_params, WN_KMEANS_PARAMS);
 
-/* Lloyd's k-means, spherical under WN_COSINE. lloyd1982 arthur2007 bahmani2012 ding2015 dhillon2001. */
+/* Lloyd's k-means, spherical under WN_COSINE. lloyd1982 arthur2007 bahmani2012 cohenaddad2020 ding2015
+ * dhillon2001. */
 WN_API wn_status wn_kmeans(wn_ctx *ctx, const wn_cluster_input *in, const wn_kmeans_params *params,
                            wn_tree **out);
 

@@ -8,6 +8,7 @@
 
 #include "cluster/kmeans_impl.h"
 #include "pool/pool_use.h"
+#include "scan/filter.h"
 #include "winnow/cluster.h"
 
 /* ---- making one ---------------------------------------------------------------------------------- */
@@ -314,7 +315,7 @@ void wni_km_estimate(wn_ctx *ctx, int64_t n, int64_t d, const wni_km_opt *opt, w
     double tile = (double)wni_max(4, wni_min(256, ((int64_t)1 << 15) / wni_ld(d)));
     double flops = 2 * rows * k * (double)d * (opt->max_iter + 1.0);
     double passes = 4.0 * opt->max_iter + 3;
-    int32_t init = opt->start ? WN_INIT_RANDOM : wni_km_init_of(opt->init, n, d, opt->k);
+    int32_t init = opt->start ? WN_INIT_RANDOM : wni_km_init_of(opt->init, opt->k);
 
     centers = k * (ld * 8 + 64);           /* centres and their next ones */
     run = centers + k * ld * 8 + rows * 4; /* the sums, the labels */
@@ -324,9 +325,11 @@ void wni_km_estimate(wn_ctx *ctx, int64_t n, int64_t d, const wni_km_opt *opt, w
     run += threads * (ld * 4 + (double)((int64_t)1 << 20)); /* column ranges, scan tiles */
     start = k * 8;
     if (init == WN_INIT_PP) {
-        start += rows * 8 + k * (ld * 4 + 4) + threads * 4096 * 8;
-        flops += 3 * rows * k * (double)d;
-        passes += k;
+        double batch = fmin(k, 2048);
+        start += rows * 8 + batch * (ld * 4 + 12) + chunk * 8 + threads * (ld * 120 + 1e6) +
+                 (double)wni_filter_bytes(d, (int64_t)batch);
+        flops += 2 * rows * k * (double)d;
+        passes += 2 * (log2(k) + k / 2048 + 2);
     } else if (init == WN_INIT_PARALLEL) {
         double cand = (double)wni_km_candidates(n, opt->k);
         start += rows * 8 + cand * (ld * 4 + 40) + k * (ld * 4 + 4) + chunk * 8 +
@@ -399,7 +402,7 @@ const wn_method wni_method_cluster_kmeans = {
     .family = "cluster",
     .name = "kmeans",
     .summary = "Lloyd's k-means over all rows, spherical under cosine",
-    .papers = "lloyd1982 arthur2007 bahmani2012 ding2015 dhillon2001",
+    .papers = "lloyd1982 arthur2007 bahmani2012 cohenaddad2020 ding2015 dhillon2001",
     .cost = "n k d an iteration, less what bounds skip; 12 bytes a row, 5/8 n d and 24 k d",
     .flags = WN_METHOD_SEEDED | WN_METHOD_OUT_OF_CORE,
     .params = wni_param_rows,

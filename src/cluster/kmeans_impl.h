@@ -186,7 +186,7 @@ wn_status wni_km_first_centers(wni_km *km);
 /* How many candidates k-means|| may hold. */
 int64_t wni_km_candidates(int64_t n, int64_t k);
 /* The method that WN_INIT_AUTO stands for. */
-int32_t wni_km_init_of(int32_t init, int64_t n, int64_t d, int64_t k);
+int32_t wni_km_init_of(int32_t init, int64_t k);
 
 /* Smallest f32 that is not below v, largest that is not above. */
 float wni_km_up(double v);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * First centres: k-means++ (Arthur and Vassilvitskii 2007), k-means|| (Bahmani et al. 2012), random rows.
+ * First centres: k-means++ (Arthur and Vassilvitskii 2007) in batches, by rejection as in Cohen-Addad et al. (2020),
+ * k-means|| (Bahmani et al. 2012), random rows.
  *
  * Sampling by squared distance is one prefix search over block sums whose bounds depend on n and d alone,
  * so the picks are the same at any number of threads.
@@ -13,14 +14,13 @@
 
 #define ROUNDS     5    /* of k-means|| */
 #define OVERSAMPLE 0.5  /* candidates per centre and round; see the page for why not 2 */
-#define ONE_BY_ONE 2048 /* up to this k, k-means++ picks one centre at a time */
+#define BATCH      2048 /* picks of k-means++ between two passes over the rows, at most */
 #define POLL_ROWS  65536
-#define BATCHES    1024 /* above, it picks in this many rounds */
 
-int32_t wni_km_init_of(int32_t init, int64_t n, int64_t d, int64_t k)
+int32_t wni_km_init_of(int32_t init, int64_t k)
 {
     if (init != WN_INIT_AUTO) return init;
-    return k < 1000 && n * d <= (int64_t)1 << 28 ? WN_INIT_PP : WN_INIT_PARALLEL;
+    return k < 1000 ? WN_INIT_PP : WN_INIT_PARALLEL;
 }
 
 int64_t wni_km_candidates(int64_t n, int64_t k)
@@ -37,12 +37,10 @@ struct seed {
     float *l2sq;   /* (n) to the nearest pick so far; 1 before the first */
     int32_t *near; /* (n) number of that pick, -1 before the first */
     double *mass;  /* (blocks) sum of weight x l2sq, rows in order */
-    int64_t *list; /* (threads, block) rows that a new pick could reach */
 
     /* the pick (or picks) being taken in */
     const wni_mat *picks;
     int64_t from;      /* number of the first of them */
-    const float *span; /* (from) squared distance from the new pick to the earlier ones */
     const int32_t *at; /* winners of a scan, from row first_row */
     int64_t first_row;
     double threshold; /* k-means||: picks per unit of mass */
@@ -58,7 +56,6 @@ static void seed_free(struct seed *s)
     wni_free(ctx, s->l2sq);
     wni_free(ctx, s->near);
     wni_free(ctx, s->mass);
-    wni_free(ctx, s->list);
 }
 
 static double block_mass(const struct seed *s, int64_t begin, int64_t end)
@@ -89,7 +86,6 @@ static wn_status seed_init(struct seed *s, const wni_km_rows *rows)
     WNI_NEW(ctx, s->l2sq, rows->n);
     WNI_NEW(ctx, s->near, rows->n);
     WNI_NEW(ctx, s->mass, rows->blocks);
-    WNI_NEW(ctx, s->list, wn_ctx_threads(ctx) * rows->block);
     for (int64_t row = 0; row < rows->n; row++) {
         s->l2sq[row] = 1;
         s->near[row] = -1;
@@ -135,45 +131,7 @@ static int64_t pick(const struct seed *s, uint64_t seed, uint64_t stream, int64_
     return row;
 }
 
-/* ---- taking one pick in ------------------------------------------------------------------------------ */
-
-/* A row whose present pick lies at least twice its distance away from the new pick cannot get nearer; the
- * margin is wider than the rounding of any canonical distance. */
-static wn_status one_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
-{
-    struct seed *s = arg;
-    const wni_km_rows *rows = s->rows;
-    int64_t *list = s->list + worker * rows->block, n = 0;
-    float *x = rows->scratch + worker * rows->tile * rows->ld;
-    const float *new = wni_mat_row(s->picks, s->from);
-    wn_status st = WN_OK;
-    bool nearer = false;
-
-    for (int64_t row = begin; row < end; row++)
-        if (s->near[row] < 0 || s->span[s->near[row]] < 4.01f * s->l2sq[row]) list[n++] = row;
-    for (int64_t p = 0; p < n; p += rows->tile) {
-        int64_t m = wni_min(rows->tile, n - p);
-
-        if (list[p + m - 1] - list[p] == m - 1)
-            WNI_TRY(wn_pool_read(ctx, rows->pool, list[p], m, x, rows->ld));
-        else
-            WNI_TRY(wn_pool_gather(ctx, rows->pool, list + p, m, x, rows->ld));
-        for (int64_t i = 0; i < m; i++) {
-            int64_t row = list[p + i];
-            float v = rows->kern->l2sq(x + i * rows->ld, new, rows->ld);
-
-            if (s->near[row] >= 0 && v >= s->l2sq[row]) continue;
-            s->l2sq[row] = v;
-            s->near[row] = (int32_t)s->from;
-            nearer = true;
-        }
-    }
-    if (nearer) s->mass[begin / rows->block] = block_mass(s, begin, end);
-done:
-    return st;
-}
-
-/* ---- taking many picks in ---------------------------------------------------------------------------- */
+/* ---- taking picks in ---------------------------------------------------------------------------- */
 
 static wn_status many_tile(const wni_km_rows *rows, void *arg, int worker, int64_t p, int64_t m,
                            const float *x)
@@ -228,57 +186,61 @@ done:
 
 /* ---- k-means++ ------------------------------------------------------------------------------------------ */
 
-/* Picks k rows of `rows` into out. Above ONE_BY_ONE centres they are drawn in BATCHES rounds, without
- * replacement within a round. */
+/* One more pick by rejection: a row drawn by its distance at the last pass is taken with the probability that
+ * its distance now, to the `have` picks of this batch too, is of that one. So each pick has the distribution
+ * that picking one by one has. `picks` has room for the row; *taken tells whether it is one. */
+static wn_status propose(const struct seed *s, wni_mat *picks, int64_t have, uint64_t seed,
+                         uint64_t stream, int64_t try, int64_t *row, bool *taken)
+{
+    const wni_km_rows *rows = s->rows;
+    float *x = wni_mat_row(picks, have), now;
+    wn_status st;
+
+    *row = pick(s, seed, stream, 2 * try);
+    WNI_TRY(wn_pool_gather(rows->ctx, rows->pool, row, 1, x, picks->ld));
+    now = s->l2sq[*row];
+    for (int64_t i = 0; i < have; i++)
+        now = fminf(now, rows->kern->l2sq(wni_mat_row(picks, i), x, picks->ld));
+    /* Without any mass left every row is as good as another. */
+    *taken =
+        have == 0 || !(total_mass(s) > 0) ||
+        wni_rand_unit(seed, stream, (uint64_t)(2 * try + 1)) * (double)s->l2sq[*row] < (double)now;
+done:
+    return st;
+}
+
+/* Picks k rows of `rows` into out: as many in a batch as there are already, so that the rows are read about
+ * log2 k times. A batch ends early when few proposals are taken: then the distances are stale. */
 static wn_status plus_plus(const wni_km_rows *rows, int64_t k, uint64_t seed, uint64_t stream,
                            const char *stage, int64_t *out)
 {
     wn_ctx *ctx = rows->ctx;
-    int64_t batch = k <= ONE_BY_ONE ? 1 : (k + BATCHES - 1) / BATCHES;
     struct seed s = {.rows = rows};
-    wni_mat picks = {0}, next = {0};
-    float *span = NULL;
+    wni_mat picks = {0};
+    int64_t try = 0;
     wn_status st = WN_OK;
 
-    if (batch == 1) WNI_TRY(wni_mat_new(ctx, k, rows->d, &picks));
-    WNI_NEW(ctx, span, k);
     WNI_TRY(seed_init(&s, rows));
-    s.span = span;
     for (int64_t c = 0; c < k;) {
-        int64_t m = c == 0 ? 1 : wni_min(batch, k - c);
+        int64_t want = wni_min(wni_min(wni_max(c, 1), BATCH), k - c), m = 0;
 
         if (stage) wni_progress(ctx, stage, c, k);
-        for (int64_t i = 0; i < m; i++) {
-            int64_t row = pick(&s, seed, stream, c + i), block = row / rows->block;
+        WNI_TRY(wni_mat_new(ctx, want, rows->d, &picks));
+        for (int64_t left = 2 * want + 8; left > 0 && m < want; left--) {
+            bool taken;
 
-            out[c + i] = row;
-            if (m == 1) continue;
-            s.l2sq[row] = 0;
-            s.mass[block] =
-                block_mass(&s, block * rows->block, wni_min(rows->n, (block + 1) * rows->block));
+            if (try % 64 == 0) WNI_TRY(wni_poll(ctx));
+            WNI_TRY(propose(&s, &picks, m, seed, stream, try++, &out[c + m], &taken));
+            m += taken;
         }
-        if (c + m >= k) break; /* nobody asks for the distances to the last picks */
-        if (batch == 1) {
-            float *new = wni_mat_row(&picks, c);
-
-            WNI_TRY(wn_pool_gather(ctx, rows->pool, &out[c], 1, new, picks.ld));
-            for (int64_t i = 0; i < c; i++)
-                span[i] = rows->kern->l2sq(wni_mat_row(&picks, i), new, picks.ld);
-            s.picks = &picks;
-            s.from = c;
-            WNI_TRY(wni_parallel(ctx, rows->n, rows->block, one_range, &s));
-        } else {
-            WNI_TRY(wni_mat_gather(ctx, rows->pool, out + c, m, &next));
-            WNI_TRY(take_many(&s, &next, c));
-            wni_mat_free(ctx, &next);
-        }
+        picks.n = m;
         c += m;
+        if (c < k) WNI_TRY(take_many(&s, &picks, c - m)); /* nobody asks for the last distances */
+        wni_mat_free(ctx, &picks);
     }
 done:
     seed_free(&s);
-    wni_mat_free(ctx, &next);
     wni_mat_free(ctx, &picks);
-    wni_free(ctx, span);
     return st;
 }
 
@@ -490,7 +452,7 @@ wn_status wni_km_first_centers(wni_km *km)
 
     if (opt->start) return given(km);
     WNI_NEW(km->ctx, rows, km->k);
-    switch (wni_km_init_of(opt->init, km->rows.n, km->rows.d, km->k)) {
+    switch (wni_km_init_of(opt->init, km->k)) {
     case WN_INIT_PP:
         WNI_TRY(plus_plus(&km->rows, km->k, opt->seed,
                           wni_stream("kmeans++", opt->level, opt->round), opt->stage, rows));

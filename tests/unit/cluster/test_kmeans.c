@@ -8,6 +8,7 @@
 
 #include "base/ctx_impl.h"
 #include "base/rng.h"
+#include "cluster/kmeans_impl.h"
 #include "ref/ref_kmeans.h"
 #include "support/support.h"
 
@@ -304,6 +305,61 @@ static void test_same_bytes(void **state)
         }
     free(weights);
     free(x);
+}
+
+/* Picks in batches have the distribution of picks one by one: the last of four, over all orders of the three
+ * before it, against 20,000 seeds. */
+static void test_picks_by_rejection(void **state)
+{
+    enum { ROWS = 6, SEEDS = 20000 };
+    static const float x[ROWS] = {0, 1, 3, 4, 10, 15}, weights[ROWS] = {1, 1, 2, 1, 0.5f, 1};
+    wn_ctx *ctx = ts_ctx(1, -1);
+    wn_pool *pool = wrap(ctx, x, ROWS, 1, WN_L2);
+    double p[ROWS] = {0};
+    int seen[ROWS] = {0};
+
+    (void)state;
+    for (int order = 0; order < ROWS * ROWS * ROWS; order++) {
+        int at[3] = {order % ROWS, order / ROWS % ROWS, order / ROWS / ROWS};
+        double d2[ROWS], total = 0, chance = 1;
+
+        for (int i = 0; i < ROWS; i++)
+            d2[i] = 1;
+        for (int c = 0; c < 3; c++) {
+            total = 0;
+            for (int i = 0; i < ROWS; i++)
+                total += weights[i] * d2[i];
+            chance *= weights[at[c]] * d2[at[c]] / total;
+            for (int i = 0; i < ROWS; i++) {
+                double v = pow((double)x[i] - x[at[c]], 2);
+                d2[i] = c == 0 || v < d2[i] ? v : d2[i];
+            }
+        }
+        if (!(chance > 0)) continue;
+        total = 0;
+        for (int i = 0; i < ROWS; i++)
+            total += weights[i] * d2[i];
+        for (int i = 0; i < ROWS; i++)
+            p[i] += chance * weights[i] * d2[i] / total;
+    }
+    for (int seed = 0; seed < SEEDS; seed++) {
+        wni_km_opt opt = {.k = 4, .max_iter = 1, .init = WN_INIT_PP, .weights = weights};
+        wni_km *km;
+
+        opt.seed = (uint64_t)seed;
+        ts_ok(ctx, wni_km_new(ctx, pool, &opt, &km));
+        for (int i = 0; i < ROWS; i++)
+            seen[i] += *wni_mat_row(&km->centers, 3) == x[i];
+        wni_km_free(km);
+    }
+    for (int i = 0; i < ROWS; i++) {
+        double mean = SEEDS * p[i], sd = sqrt(mean * (1 - p[i]));
+
+        if (fabs(seen[i] - mean) > 4 * sd + 1)
+            fail_msg("row %d was the last pick %d times, expected %.0f", i, seen[i], mean);
+    }
+    wn_pool_free(pool);
+    wn_ctx_free(ctx);
 }
 
 static void test_seed_matters(void **state)
@@ -829,6 +885,7 @@ int main(void)
         cmocka_unit_test(test_chunks),
         cmocka_unit_test(test_bounds_skip),
         cmocka_unit_test(test_same_bytes),
+        cmocka_unit_test(test_picks_by_rejection),
         cmocka_unit_test(test_seed_matters),
         cmocka_unit_test(test_consistent),
         cmocka_unit_test(test_finds_blobs),
