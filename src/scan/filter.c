@@ -26,7 +26,7 @@ int64_t wni_filter_bytes(int64_t d, int64_t n)
     int64_t columns = wni_round_up(n, WNI_GROUP8), ld = wni_ld(d);
 
     return columns * (ld + (int64_t)(sizeof(int32_t) + 6 * sizeof(float))) +
-           ld * (int64_t)sizeof(float) + (int64_t)sizeof(wni_filter);
+           3 * ld * (int64_t)sizeof(float) + (int64_t)sizeof(wni_filter);
 }
 
 /* The mean of rows spread evenly over the base. Any vector would be right, a near one makes bounds tight. */
@@ -65,7 +65,7 @@ static void bound_column(wni_filter *f, int64_t c, const float *stat)
     const float *row = wni_mat_row(f->base, c);
     const double norm = wni_filter_norm(stat[WNI_CODES8_Y2]);
     const double length = wni_filter_norm(stat[WNI_CODES8_X2]);
-    const double error = wni_filter_norm(stat[WNI_CODES8_ERROR2]) + 0x1p-23 * norm;
+    const double error = wni_filter_norm(stat[WNI_CODES8_ERROR2]) + (0x1p-23 + f->spin) * norm;
     const double bias = f->bias ? (double)f->bias[c] : 0;
     double beta = bias, slack;
 
@@ -120,7 +120,7 @@ static wn_status pack_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, i
             no_bound(f, c, -INFINITY);
             continue;
         }
-        f->kernels->codes8(wni_mat_row(f->base, c), f->mean, f->ld, codes, stat);
+        wni_filter_codes(f, wni_mat_row(f->base, c), codes, stat);
         f->start[c] = -128 * pack_column(codes, f->ld, panel);
         bound_column(f, c, stat);
     }
@@ -146,8 +146,11 @@ wn_status wni_filter_new(wn_ctx *ctx, const wni_mat *base, const float *bias, wn
     f->ld = base->ld;
     f->groups = columns / WNI_GROUP8;
     f->gamma = ((double)f->ld / 16 + 10) * WNI_FILTER_U * 1.01;
-    WNI_NEW(ctx, f->mean, f->ld);
+    WNI_NEW(ctx, f->mean, 3 * f->ld);
+    f->sign = f->mean + f->ld;
+    f->zero = f->sign + f->ld;
     WNI_TRY(mean_of(ctx, f));
+    WNI_TRY(wni_filter_choose(ctx, f));
     WNI_NEW(ctx, f->codes, columns * f->ld);
     WNI_NEW(ctx, f->start, columns);
     WNI_NEW(ctx, v, 6 * columns);

@@ -37,6 +37,10 @@
  *
  *     low_c + s (scale_c I - spread_c) <= S - y.mean <= high_c + s (scale_c I + spread_c).
  *
+ * Where codes of the rows as they are lose much to a few large coordinates, y and z are turned before they are
+ * coded (filter_turn.c): y.z is 1 / block times the product of the turned rows, of which all of the above holds
+ * with s / block for s; turning adds (log2(block) + 1) u |turned y| to the error.
+ *
  * So a column whose upper is below the lower of another column of the same row scores strictly less in f32.
  * Against a score known beforehand, y.mean comes in: it is computed in f32 with an error of at most
  * (gamma + 2 u) |y| |mean|, which wni_filter_need subtracts. Rows whose |y| is zero, tiny, huge or lost in
@@ -55,11 +59,14 @@ typedef struct wni_filter {
     const wni_mat *base; /* (n, d) */
     const float *bias;   /* (n) or NULL */
     int64_t n, ld, groups;
-    double gamma;     /* (ld / 16 + 10) u: of a canonical score, subtraction included */
-    double mean_norm; /* at least |mean| */
-    float *mean;      /* (ld) */
-    int8_t *codes;    /* (groups, 4, ld / 4, 16, 4) */
-    int32_t *start;   /* (groups, 64), as all that follow */
+    double gamma;              /* (ld / 16 + 10) u: of a canonical score, subtraction included */
+    double mean_norm;          /* at least |mean| */
+    float *mean, *sign, *zero; /* (ld) */
+    int64_t block;       /* coordinates turned together, a power of two that divides ld; 1 = none */
+    double unit, shrink; /* 1 / block; at least 1 / sqrt(block) */
+    double spin;         /* relative error of turning */
+    int8_t *codes;       /* (groups, 4, ld / 4, 16, 4) */
+    int32_t *start;      /* (groups, 64), as all that follow */
     float *scale;
     float *norm, *error, *length; /* at least |z'|, |z - z'|, |c| */
     float *high, *low;

@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "scan/filter.h"
+
 #define WNI_FILTER_U      0x1p-24    /* unit roundoff of f32 */
 #define WNI_FILTER_LOWEST (-FLT_MAX) /* not -inf: columns that are not there have upper = -inf */
 
@@ -33,5 +35,13 @@ static inline float wni_filter_up(double v)
     memcpy(&f, &bits, sizeof f);
     return f;
 }
+
+/* codes8 of a row as the filter means it: of x - mean, turned when f->block > 1, all but X2 and YMEAN of the turned
+ * row. */
+void wni_filter_codes(const wni_filter *f, const float *x, uint8_t *codes, float *stat);
+/* Blocks of this many coordinates are turned; 1 = none. Sets block, unit, shrink, spin. */
+void wni_filter_turn(wni_filter *f, int64_t block);
+/* Turns when some of the base rows then lose clearly less in codes; base, mean, n, ld are set. */
+wn_status wni_filter_choose(wn_ctx *ctx, wni_filter *f);
 
 #endif

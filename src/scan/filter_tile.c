@@ -107,19 +107,19 @@ static void bound_row(const wni_filter *f, wni_filter_tile *t, int64_t r, const 
 {
     const double scale = (double)stat[WNI_CODES8_SCALE], per = (1 + 0x1p-40) / scale;
     const double y = wni_filter_norm(stat[WNI_CODES8_Y2]), x = wni_filter_norm(stat[WNI_CODES8_X2]);
-    const double error = wni_filter_norm(stat[WNI_CODES8_ERROR2]) + 0x1p-23 * y;
+    const double error = wni_filter_norm(stat[WNI_CODES8_ERROR2]) + (0x1p-23 + f->spin) * y;
 
     /* Written so that NaN takes this way. */
     t->plain[r] = !(scale > 0 && x < 0x1p60 && (double)stat[WNI_CODES8_TOP] > 0x1p-16 * x);
     t->n_plain += t->plain[r];
-    t->scale[r] = t->plain[r] ? 0 : stat[WNI_CODES8_SCALE];
+    t->scale[r] = t->plain[r] ? 0 : (float)(scale * f->unit);
     t->need[r] = t->best[r] = t->plain[r] ? INFINITY : WNI_FILTER_LOWEST;
     t->shift[r] = (double)stat[WNI_CODES8_YMEAN];
-    t->doubt[r] = f->gamma * y * f->mean_norm * (1 + 0x1p-10) + 0x1p-120;
+    t->doubt[r] = f->gamma * y * f->shrink * f->mean_norm * (1 + 0x1p-10) + 0x1p-120;
     if (t->plain[r]) return;
     t->a = fmax(t->a, error * per);
     t->b = fmax(t->b, y * per);
-    t->c = fmax(t->c, f->gamma * x * per);
+    t->c = fmax(t->c, f->gamma * x * per / f->unit);
 }
 
 void wni_filter_load(const wni_filter *f, wni_filter_tile *t, int64_t m)
@@ -133,7 +133,7 @@ void wni_filter_load(const wni_filter *f, wni_filter_tile *t, int64_t m)
     for (int64_t r = 0; r < m; r++) {
         float stat[WNI_CODES8_STATS];
 
-        f->kernels->codes8(wni_filter_row(f, t, r), f->mean, f->ld, t->codes + r * f->ld, stat);
+        wni_filter_codes(f, wni_filter_row(f, t, r), t->codes + r * f->ld, stat);
         bound_row(f, t, r, stat);
     }
 }
