@@ -162,6 +162,46 @@ static void dots_is_dot_for_every_pair(void **state)
     free(b);
 }
 
+/* Sizes from which short rows are turned into columns, and those beside them. */
+static void short_rows_are_dot_too(void **state)
+{
+    static const int64_t ms[] = {11, 12, 13, 64, 65, 130}, ns[] = {7, 8, 15, 16, 17, 33, 64};
+    enum { MOST_M = 130, MOST_N = 64, MOST_LD = 80 };
+    float *a = kt_alloc(MOST_M * MOST_LD * 4), *b = kt_alloc(MOST_N * MOST_LD * 4);
+    float *out = kt_alloc(MOST_M * (MOST_N + 3) * 4), *want = kt_alloc(MOST_M * MOST_N * 4);
+
+    (void)state;
+    for (int kind = 0; kind < KT_KINDS; kind++)
+        for (int64_t ld = 16; ld <= MOST_LD; ld += 16)
+            for (int mi = 0; mi < 6; mi++)
+                for (int ni = 0; ni < 7; ni++) {
+                    const int64_t m = ms[mi], n = ns[ni], ldo = n + 3;
+
+                    if (m > 13 && (mi + ni + kind) % 3) continue; /* the oracle is slow */
+                    kt_fill(a, m * ld, kind, 12);
+                    kt_fill(b, n * ld, kind, 13);
+                    wni_kernels_oracle()->dots(a, m, b, n, ld, want, n);
+                    for (int isa = 0; isa <= (int)ts_best_isa(); isa++) {
+                        memset(out, 0xa5, MOST_M * (MOST_N + 3) * 4);
+                        wni_kernels_at(isa)->dots(a, m, b, n, ld, out, ldo);
+                        for (int64_t i = 0; i < m; i++) {
+                            for (int64_t j = 0; j < n; j++)
+                                same_bits(out[i * ldo + j], want[i * n + j], "dots", isa, ld, kind);
+                            for (int64_t j = n; j < ldo; j++) {
+                                uint32_t bits;
+
+                                memcpy(&bits, out + i * ldo + j, sizeof bits);
+                                assert_int_equal(bits, 0xa5a5a5a5u);
+                            }
+                        }
+                    }
+                }
+    free(a);
+    free(b);
+    free(out);
+    free(want);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,6 +210,7 @@ int main(void)
         cmocka_unit_test(the_tree_is_the_canonical_one),
         cmocka_unit_test(products_are_fused),
         cmocka_unit_test(dots_is_dot_for_every_pair),
+        cmocka_unit_test(short_rows_are_dot_too),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
  *
  * Tiles of 3 a rows x 4 b rows. 16 registers cannot hold both halves of the 16 lanes of so many sums, so the
  * rows are passed twice: lanes 0..7 first, then lanes 8..15. A group of b rows stays in L1 meanwhile.
+ * Short rows go another way (dots_narrow.h).
  */
 #include <immintrin.h>
 
@@ -15,6 +16,46 @@
 
 #define LOAD(p)      _mm256_loadu_ps(p)
 #define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
+
+#define NARROW_LD   48
+#define HELD        12
+#define VEC         __m256
+#define COLUMNS     8
+#define STORE(p, v) _mm256_storeu_ps(p, v)
+#define ADD(a, b)   _mm256_add_ps(a, b)
+#define ALL(p)      _mm256_broadcast_ss(p)
+#define ZERO        _mm256_setzero_ps()
+
+/* 8 rows of 8 numbers as 8 columns. */
+static inline void turn8(const float *b, int64_t ld, float *panel)
+{
+    __m256 r[8], s[8];
+
+    for (int i = 0; i < 8; i += 2) {
+        __m256 x = LOAD(b + i * ld), y = LOAD(b + (i + 1) * ld);
+
+        r[i] = _mm256_unpacklo_ps(x, y);
+        r[i + 1] = _mm256_unpackhi_ps(x, y);
+    }
+    for (int i = 0; i < 8; i += 4)
+        for (int h = 0; h < 2; h++) {
+            s[i + 2 * h] = _mm256_shuffle_ps(r[i + h], r[i + h + 2], 0x44);
+            s[i + 2 * h + 1] = _mm256_shuffle_ps(r[i + h], r[i + h + 2], 0xee);
+        }
+    /* s[i + c] has columns c and 4 + c of rows i..i + 3, a half each. */
+    for (int c = 0; c < 4; c++) {
+        STORE(panel + c * COLUMNS, _mm256_permute2f128_ps(s[c], s[4 + c], 0x20));
+        STORE(panel + (4 + c) * COLUMNS, _mm256_permute2f128_ps(s[c], s[4 + c], 0x31));
+    }
+}
+
+static inline void turn(const float *b, int64_t ld, float *panel)
+{
+    turn8(b, ld, panel);
+    turn8(b + 8, ld, panel + 8 * COLUMNS);
+}
+
+#include "kernels/dots/dots_narrow.h"
 
 /* Lanes l + 4 of two sums that have l + 8 behind them. */
 static inline __m256 fold4(__m256 v, __m256 w)
@@ -100,6 +141,14 @@ void wni_dots_avx2(const float *a, int64_t m, const float *b, int64_t n, int64_t
 {
     const int64_t group = MAX(GROUP_BYTES / (ld * (int64_t)sizeof(float)) / 4 * 4, 4);
     const int64_t m3 = m / 3 * 3, n4 = n / 4 * 4;
+
+    if (ld <= NARROW_LD && m >= NARROW_ROWS && n >= COLUMNS) {
+        const int64_t whole = n / COLUMNS * COLUMNS;
+
+        narrow_dots(a, m, b, whole, ld, out, ldo);
+        if (whole < n) wni_dots_avx2(a, m, b + whole * ld, n - whole, ld, out + whole, ldo);
+        return;
+    }
 
     for (int64_t g = 0; g < n4; g += group) {
         const int64_t end = MIN(g + group, n4);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Tiles of 4 a rows x 4 b rows: 16 accumulators, one fused multiply-add per pair and 16 elements, then one
- * transposed tree for all 16 sums. A group of b rows stays in L1 while the a rows stream past it.
+ * transposed tree for all 16 sums. A group of b rows stays in L1 while the a rows stream past it. Short rows go
+ * another way (dots_narrow.h).
  */
 #include <immintrin.h>
 #include <stddef.h>
@@ -20,8 +21,50 @@
 #define MAX(x, y) ((x) > (y) ? (x) : (y))
 
 #define LOAD(p)      _mm512_loadu_ps(p)
-#define STORE(p, v)  _mm512_store_ps(p, v)
+#define STORE(p, v)  _mm512_storeu_ps(p, v)
 #define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
+
+#define NARROW_LD 64
+#define HELD      16
+#define VEC       __m512
+#define COLUMNS   16
+#define ADD(a, b) _mm512_add_ps(a, b)
+#define ALL(p)    _mm512_set1_ps(*(p))
+#define ZERO      _mm512_setzero_ps()
+
+/* 16 rows of 16 numbers as 16 columns: pairs, fours, then quarters of the registers change places. */
+static inline void turn(const float *b, int64_t ld, float *panel)
+{
+    __m512 r[16], s[16];
+
+    for (int i = 0; i < 16; i += 2) {
+        __m512 x = LOAD(b + i * ld), y = LOAD(b + (i + 1) * ld);
+
+        r[i] = _mm512_unpacklo_ps(x, y);
+        r[i + 1] = _mm512_unpackhi_ps(x, y);
+    }
+    for (int i = 0; i < 16; i += 4)
+        for (int h = 0; h < 2; h++) {
+            __m512d x = _mm512_castps_pd(r[i + h]), y = _mm512_castps_pd(r[i + h + 2]);
+
+            s[i + 2 * h] = _mm512_castpd_ps(_mm512_unpacklo_pd(x, y));
+            s[i + 2 * h + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(x, y));
+        }
+    /* s[i + c] has columns c, 4 + c, 8 + c, 12 + c of rows i..i + 3, a quarter each. */
+    for (int c = 0; c < 4; c++) {
+        __m512 x = _mm512_shuffle_f32x4(s[c], s[4 + c], 0x88);
+        __m512 y = _mm512_shuffle_f32x4(s[c], s[4 + c], 0xdd);
+        __m512 z = _mm512_shuffle_f32x4(s[8 + c], s[12 + c], 0x88);
+        __m512 w = _mm512_shuffle_f32x4(s[8 + c], s[12 + c], 0xdd);
+
+        STORE(panel + c * COLUMNS, _mm512_shuffle_f32x4(x, z, 0x88));
+        STORE(panel + (4 + c) * COLUMNS, _mm512_shuffle_f32x4(y, w, 0x88));
+        STORE(panel + (8 + c) * COLUMNS, _mm512_shuffle_f32x4(x, z, 0xdd));
+        STORE(panel + (12 + c) * COLUMNS, _mm512_shuffle_f32x4(y, w, 0xdd));
+    }
+}
+
+#include "kernels/dots/dots_narrow.h"
 
 /* Lanes l + 8 of two sums: 8 partial sums of each. */
 static inline __m512 fold8(__m512 v, __m512 w)
@@ -177,6 +220,13 @@ void wni_dots_avx512(const float *a, int64_t m, const float *b, int64_t n, int64
 {
     const int64_t m4 = m / 4 * 4, n4 = n / 4 * 4;
 
+    if (ld <= NARROW_LD && m >= NARROW_ROWS && n >= COLUMNS) {
+        const int64_t whole = n / COLUMNS * COLUMNS;
+
+        narrow_dots(a, m, b, whole, ld, out, ldo);
+        if (whole < n) wni_dots_avx512(a, m, b + whole * ld, n - whole, ld, out + whole, ldo);
+        return;
+    }
     if (ld > LONG_LD) {
         for (int64_t i = 0; i < m4; i += LONG_M)
             for (int64_t j = 0; j < n4; j += 4)
