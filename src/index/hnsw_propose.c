@@ -71,10 +71,11 @@ static void flush(const propose *p, scratch *s)
 }
 
 /* Compares the chunk with slots first..end. */
-static void compare(const propose *p, scratch *s, int64_t first, int64_t end)
+static wn_status compare(wn_ctx *ctx, const propose *p, scratch *s, int64_t first, int64_t end)
 {
     while (first < end) {
         const int64_t n = wni_min(end - first, WIDE - s->cols);
+        wn_status st;
 
         p->b->kernels->dots(s->rows, s->m, wni_hnsw_row(p->b, first), n, p->b->ld,
                             s->tile + s->cols, WIDE);
@@ -84,8 +85,11 @@ static void compare(const propose *p, scratch *s, int64_t first, int64_t end)
         }
         s->cols += n;
         first += n;
-        if (s->cols == WIDE) flush(p, s);
+        if (s->cols < WIDE) continue;
+        flush(p, s);
+        if ((st = wni_poll(ctx)) != WN_OK) return st;
     }
+    return WN_OK;
 }
 
 /* Heads near the chunk to the front of `vote`, ascending, until their cells have rows enough; how many. */
@@ -124,14 +128,15 @@ static int64_t elect(const propose *p, scratch *s)
 }
 
 /* Cells larger than what a chunk is compared with are cut: the part around the chunk, if it is in it. */
-static void compare_cells(const propose *p, scratch *s, int64_t taken)
+static wn_status compare_cells(wn_ctx *ctx, const propose *p, scratch *s, int64_t taken)
 {
     const wni_hnsw_level *v = p->v;
     const int64_t most = compared_rows(p->b, v);
     int64_t first = 0, end = 0;
+    wn_status st = WN_OK;
 
     for (int64_t i = 0; i < taken; i++)
-        compare(p, s, s->vote[i].row, s->vote[i].row + 1);
+        WNI_TRY(compare(ctx, p, s, s->vote[i].row, s->vote[i].row + 1));
     for (int64_t i = 0; i < taken; i++) {
         const int64_t j = s->vote[i].row;
         int64_t from = v->cells[j], to = v->cells[j + 1];
@@ -144,13 +149,15 @@ static void compare_cells(const propose *p, scratch *s, int64_t taken)
             to = from + most;
         }
         if (from != end) {
-            compare(p, s, first, end);
+            WNI_TRY(compare(ctx, p, s, first, end));
             first = from;
         }
         end = to;
     }
-    compare(p, s, first, end);
+    WNI_TRY(compare(ctx, p, s, first, end));
     flush(p, s);
+done:
+    return st;
 }
 
 /* The links of node i of the chunk. */
@@ -182,8 +189,8 @@ static wn_status propose_range(wn_ctx *ctx, void *arg, int worker, int64_t begin
 {
     const propose *p = arg;
     scratch *s = &p->s[worker];
+    wn_status st;
 
-    (void)ctx;
     s->m = end - begin;
     for (int64_t i = 0; i < s->m; i++) {
         s->slot[i] = p->item[p->first + begin + i];
@@ -191,10 +198,12 @@ static wn_status propose_range(wn_ctx *ctx, void *arg, int worker, int64_t begin
         memcpy(s->rows + i * p->b->ld, wni_hnsw_row(p->b, s->slot[i]),
                (size_t)p->b->ld * sizeof *s->rows);
     }
-    compare_cells(p, s, elect(p, s));
+    s->cols = 0;
+    WNI_TRY(compare_cells(ctx, p, s, elect(p, s)));
     for (int64_t i = 0; i < s->m; i++)
         choose(p, s, i);
-    return WN_OK;
+done:
+    return st;
 }
 
 int64_t wni_hnsw_propose_bytes(const wn_ctx *ctx, int64_t n, int64_t near_n, int64_t ld, int32_t m,

@@ -10,7 +10,9 @@
 
 WN_PARAM_TABLE(wn_index_hnsw_params, WN_INDEX_HNSW_PARAMS);
 
-#define QUERIES 4 /* of a range */
+#define QUERIES 4     /* of a range, when the beam is not long */
+#define LONG    512   /* beam */
+#define EF_MOST 16384 /* width of a beam; who wants more has the exact scan */
 
 #define HIGH      12  /* width of the beam above the base level */
 #define HIGH_MOST 128 /* the same under a filter */
@@ -275,7 +277,9 @@ typedef struct way {
 static way way_of(const hnsw *h, const wni_segment *s, const wni_ask *ask)
 {
     const double share = (double)wni_max(ask->n_allowed, 1) / (double)s->n;
-    way w = {PLAIN, wni_min(wni_max(ask->effort, ask->k), h->g.nodes), HIGH, 0, 0};
+    way w = {PLAIN, wni_max(ask->effort, ask->k), HIGH, 0, 0};
+
+    w.ef = wni_min(wni_min(w.ef, h->g.nodes), EF_MOST);
 
     if (!ask->allowed) return w;
     w.route = share < SWEEP_SHARE ? BRIDGE : SWEEP;
@@ -397,7 +401,7 @@ static wn_status hnsw_search(wn_ctx *ctx, const wn_index *index, const wni_segme
     WNI_NEW0(ctx, s.walks, threads);
     for (int32_t i = 0; i < threads; i++)
         WNI_TRY(wni_walk_new(ctx, &h->g, room, &s.walks[i]));
-    WNI_TRY(wni_parallel(ctx, ask->n, QUERIES, query_range, &s));
+    WNI_TRY(wni_parallel(ctx, ask->n, s.way.ef < LONG ? QUERIES : 1, query_range, &s));
     for (int32_t i = 0; i < threads; i++) {
         found->visited += s.walks[i].visited;
         found->compared += s.walks[i].compared;
@@ -427,6 +431,7 @@ static double hnsw_cost(const wn_index *index, const wni_segment *s, const wni_a
     const double across = taken.route == BRIDGE ? (double)taken.ef * 800 * (1 + 0.3 / share) : 0;
     const double scanned = 0.022 * d + (20 + 0.6 * d) / (double)wni_max(ask->n, 1);
 
+    if (wni_max(ask->effort, ask->k) > EF_MOST) return INFINITY;
     return (walk + across) / scanned;
 }
 
