@@ -17,6 +17,8 @@ extern const wn_method wni_method_graph_knn;
 
 WN_PARAM_TABLE(wn_graph_knn_params, WN_GRAPH_KNN_PARAMS);
 
+#define WARM 256 /* rows that give the first floors, 4 k if that is more */
+
 typedef struct knn {
     wn_metric metric;
     wn_graph *graph; /* its arrays are heaps until the end: minus the distance, neighbour */
@@ -138,6 +140,7 @@ static wn_status knn_run(wn_ctx *ctx, const wn_graph_input *in, const void *para
         s.graph->indptr[i] = i * p.k;
     WNI_NEW0(ctx, s.size, n);
     WNI_NEW(ctx, scan.floor, n);
+    scan.warm = wni_max(WARM, 4 * p.k);
     for (int64_t i = 0; i < n; i++)
         scan.floor[i] = -INFINITY;
     WNI_TRY(wni_scan_self(ctx, &scan));

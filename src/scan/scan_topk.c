@@ -97,7 +97,7 @@ wn_status wni_scan_topk(wn_ctx *ctx, const wni_queries *queries, const wni_queri
     for (int64_t q = 0; q < queries->n; q++)
         t.floor[q] = -INFINITY;
     self.floor = above.floor = t.floor;
-    above.warm = wni_max(WARM, 4 * k);
+    self.warm = above.warm = wni_max(WARM, 4 * k);
     if (skip_self && same_rows(queries, base))
         WNI_TRY(wni_scan_self(ctx, &self));
     else

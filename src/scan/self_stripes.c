@@ -15,12 +15,11 @@
 #include "scan/filter_impl.h"
 #include "scan/self_impl.h"
 
-#define TILE_ROWS     64
-#define FIRST_COLUMNS 256 /* of a stripe with itself, in f32: they give each row a first floor */
-#define WATCH_GROUPS  8   /* groups after which the hits are judged */
-#define HITS_SHARE    40  /* verifying more than one pair in so many costs more than f32 would */
-#define CHUNK         64  /* hits measured at once */
-#define LEAST         (-0x1p126f)
+#define TILE_ROWS    64
+#define WATCH_GROUPS 8  /* groups after which the hits are judged */
+#define HITS_SHARE   40 /* verifying more than one pair in so many costs more than f32 would */
+#define CHUNK        64 /* hits measured at once */
+#define LEAST        (-0x1p126f)
 
 struct wni_self_work {
     float scores[TILE_ROWS * WNI_SCAN_COLUMNS];
@@ -261,8 +260,8 @@ static wn_status filtered(wn_ctx *ctx, wni_self_scan *s, int worker, int64_t i, 
     int64_t from = j0, begin = j0;
     wn_status st = WN_OK;
 
-    if (diagonal) {
-        begin = from = wni_min(wni_round_up(i + FIRST_COLUMNS, WNI_GROUP8), j1);
+    if (diagonal && s->scan->warm > 0) {
+        begin = from = wni_min(wni_round_up(i + s->scan->warm, WNI_GROUP8), j1);
         WNI_TRY(plain(ctx, s, worker, i, i + m, i, from, 1));
     }
     if (from < j1 && (ctx->filter_always || wni_filter_tries(&s->pause))) {
