@@ -62,6 +62,16 @@ WN_PARAM_STRUCT(wn_graph_knn_params, WN_GRAPH_KNN_PARAMS);
 WN_API wn_status wn_graph_knn(wn_ctx *ctx, const wn_graph_input *in,
                               const wn_graph_knn_params *params, wn_graph **out);
 
+#define WN_GRAPH_RADIUS_PARAMS(P) \
+    P(f64, radius, 0.1, 0, 1e9,   \
+      "largest distance of neighbours: Euclidean, or 1 - cosine under that metric")
+WN_PARAM_STRUCT(wn_graph_radius_params, WN_GRAPH_RADIUS_PARAMS);
+
+/* All pairs of rows within a radius of each other: every row's neighbours, as many as there are. Exact. Errors:
+ * WN_E_BUDGET, saying near which row, when the pairs outgrow the memory. Cost: n^2 d / 2; 36 bytes a pair. */
+WN_API wn_status wn_graph_radius(wn_ctx *ctx, const wn_graph_input *in,
+                                 const wn_graph_radius_params *params, wn_graph **out);
+
 #define WN_GRAPH_DESCENT_PARAMS(P)                                                              \
     P(i64, k, 15, 1, WN_K_MAX, "neighbours of each row, itself left out; at most n - 1")        \
     P(i32, trees, 12, 2, 1000, "random partitions of the rows to start from")                   \

@@ -117,6 +117,11 @@ static inline wni_pair *wni_pairs_at(const wni_pairs *pairs, int64_t i)
 {
     return &pairs->chunk[i / WNI_PAIRS_CHUNK][i % WNI_PAIRS_CHUNK];
 }
+/* For workers that find pairs on their own: a list each, which starts zeroed, and at the end one list of all,
+ * ordered; the chunks move into it. Errors as below. */
+wn_status wni_pairs_add(wn_ctx *ctx, wni_pairs *pairs, int64_t query, int64_t base, float score);
+wn_status wni_pairs_join(wn_ctx *ctx, wni_pairs *lists, int n_lists, int64_t queries,
+                         wni_pairs *out);
 /* lower != 0: only pairs with base < query (scan positions; both sides the same rows), each computed once.
  * Fails with WN_E_BUDGET when the pairs outgrow the budget, saying near which query; WN_E_USAGE beyond 2^32
  * rows. */

@@ -22,8 +22,9 @@ typedef struct wni_self {
     int l2;
     wni_self_value value;
     float *floor; /* (n) of the caller, who raises those of i and j[...] in `take`, and no others */
-    int64_t warm; /* others whose scores each row has in f32 first, to give floors; 0 when they stand */
-    float *half;  /* (n) or NULL; set by the scan for all rows whose pairs are handed on */
+    int64_t
+        warm; /* others whose scores each row has in f32 first, to give floors; 0 when they stand */
+    float *half; /* (n) or NULL; set by the scan for all rows whose pairs are handed on */
     /* Pairs of i with j[0..n), their values; no two workers are in a call with a row in common. */
     wn_status (*take)(wn_ctx *ctx, const struct wni_self *scan, int worker, int64_t i,
                       const int64_t *j, const float *value, int64_t n);

@@ -43,7 +43,7 @@ static wn_status add_chunk(wn_ctx *ctx, wni_pairs *pairs, int64_t query)
     return WN_OK;
 }
 
-static wn_status keep(wn_ctx *ctx, wni_pairs *pairs, int64_t query, int64_t base, float score)
+wn_status wni_pairs_add(wn_ctx *ctx, wni_pairs *pairs, int64_t query, int64_t base, float score)
 {
     if (pairs->n == pairs->chunks * WNI_PAIRS_CHUNK) {
         wn_status st = add_chunk(ctx, pairs, query);
@@ -61,7 +61,7 @@ static wn_status take_rows(wn_ctx *ctx, const wni_above *above, int worker, int6
     wn_status st = WN_OK;
 
     for (int64_t h = 0; h < n && st == WN_OK; h++)
-        if (score[h] >= t->floor) st = keep(ctx, &t->found[worker], q, b[h], score[h]);
+        if (score[h] >= t->floor) st = wni_pairs_add(ctx, &t->found[worker], q, b[h], score[h]);
     return st;
 }
 
@@ -73,7 +73,8 @@ static wn_status take_pairs(wn_ctx *ctx, const wni_self *scan, int worker, int64
 
     for (int64_t h = 0; h < n && st == WN_OK; h++)
         if (value[h] >= t->floor)
-            st = keep(ctx, &t->found[worker], wni_max(i, j[h]), wni_min(i, j[h]), value[h]);
+            st =
+                wni_pairs_add(ctx, &t->found[worker], wni_max(i, j[h]), wni_min(i, j[h]), value[h]);
     return st;
 }
 
@@ -86,18 +87,18 @@ static void fill(wni_pairs *to, wni_pairs *from)
         *wni_pairs_at(to, to->n++) = *wni_pairs_at(from, --from->n);
 }
 
-/* All chunks of the workers into `out`, which is then one list without gaps. */
-static wn_status join(wn_ctx *ctx, const threshold *t, wni_pairs *out)
+/* All chunks into `out`, which is then one list without gaps. */
+static wn_status join(wn_ctx *ctx, wni_pairs *lists, int n_lists, wni_pairs *out)
 {
     int64_t chunks = 0;
     wn_status st = WN_OK;
 
-    for (int w = 0; w < ctx->threads; w++)
-        chunks += t->found[w].chunks;
+    for (int w = 0; w < n_lists; w++)
+        chunks += lists[w].chunks;
     WNI_NEW(ctx, out->chunk, chunks);
     out->room = chunks;
-    for (int w = 0; w < ctx->threads; w++) {
-        wni_pairs *from = &t->found[w];
+    for (int w = 0; w < n_lists; w++) {
+        wni_pairs *from = &lists[w];
 
         fill(out, from);
         while (from->chunks > 0 && (from->chunks - 1) * WNI_PAIRS_CHUNK >= from->n)
@@ -181,6 +182,19 @@ done:
     return st;
 }
 
+wn_status wni_pairs_join(wn_ctx *ctx, wni_pairs *lists, int n_lists, int64_t queries,
+                         wni_pairs *out)
+{
+    wn_status st;
+
+    memset(out, 0, sizeof *out);
+    WNI_TRY(join(ctx, lists, n_lists, out));
+    WNI_TRY(sort(ctx, out, queries));
+done:
+    if (st != WN_OK) wni_pairs_free(ctx, out);
+    return st;
+}
+
 wn_status wni_scan_threshold(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base,
                              float floor, int lower, wni_pairs *out)
 {
@@ -199,14 +213,12 @@ wn_status wni_scan_threshold(wn_ctx *ctx, const wni_queries *queries, const wni_
         floors[q] = floor;
     self.floor = above.floor = floors;
     WNI_TRY(lower ? wni_scan_self(ctx, &self) : wni_scan_above(ctx, &above));
-    WNI_TRY(join(ctx, &t, out));
-    WNI_TRY(sort(ctx, out, queries->n));
+    WNI_TRY(wni_pairs_join(ctx, t.found, ctx->threads, queries->n, out));
 done:
     for (int w = 0; t.found && w < ctx->threads; w++)
         wni_pairs_free(ctx, &t.found[w]);
     wni_free(ctx, t.found);
     wni_free(ctx, floors);
-    if (st != WN_OK) wni_pairs_free(ctx, out);
     return st;
 }
 

@@ -298,8 +298,8 @@ wn_status wni_self_stripes(wn_ctx *ctx, wni_self_scan *s, int worker, int64_t i0
     rows = s->tile_rows;
     if (!t->block) WNI_TRY(wni_filter_tile_new(ctx, f, rows, 0, t));
     for (int64_t i = i0; i < i1; i += rows)
-        WNI_TRY(
-            filtered(ctx, s, worker, i, wni_min(rows, i1 - i), diagonal ? i : j0, j1, diagonal));
+        WNI_TRY(filtered(ctx, s, worker, i, wni_min(rows, i1 - i),
+                         diagonal ? i / WNI_GROUP8 * WNI_GROUP8 : j0, j1, diagonal));
 done:
     return st;
 }
