@@ -329,7 +329,7 @@ void wni_km_estimate(wn_ctx *ctx, int64_t n, int64_t d, const wni_km_opt *opt, w
         start += rows * 8 + batch * (ld * 4 + 12) + chunk * 8 + threads * (ld * 120 + 1e6) +
                  (double)wni_filter_bytes(d, (int64_t)batch);
         flops += 2 * rows * k * (double)d;
-        passes += 2 * (log2(k) + k / 2048 + 2);
+        passes += 2 * (12 + k / 2048); /* doubling up to 2048 picks, then so many each time */
     } else if (init == WN_INIT_PARALLEL) {
         double cand = (double)wni_km_candidates(n, opt->k);
         start += rows * 8 + cand * (ld * 4 + 40) + k * (ld * 4 + 4) + chunk * 8 +

@@ -38,7 +38,7 @@ wn_status wni_km_groups_new(wni_km *km)
     WNI_NEW(ctx, g->drift_up, g->n);
     WNI_NEW(ctx, g->lower, rows * g->n);
     memset(g->lower + (rows - WNI_KM_LANES) * g->n, 0, (size_t)(WNI_KM_LANES * g->n) * 2);
-    WNI_NEW(ctx, g->scratch, wni_km_play_scratch(km->rows.ld, g->size) * wn_ctx_threads(ctx));
+    WNI_NEW(ctx, g->scratch, wni_km_play_scratch(km->rows.ld, g->size, g->n) * wn_ctx_threads(ctx));
     /* Codes reach to four times the largest distance between two rows. */
     for (int64_t row = 0; row < km->rows.n; row++)
         most = fmaxf(most, km->norm2[row]);

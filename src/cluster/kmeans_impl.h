@@ -166,7 +166,7 @@ wn_status wni_km_groups_make(wni_km *km);
 /* After the centres moved: drift, and the centres group by group. */
 wn_status wni_km_groups_pack(wni_km *km);
 /* Bytes of a worker's scratch. */
-int64_t wni_km_play_scratch(int64_t ld, int64_t size);
+int64_t wni_km_play_scratch(int64_t ld, int64_t size, int64_t groups);
 /* Centres of a group; bytes that groups, bounds and their scratch take. */
 int64_t wni_km_group_size(int64_t d, int64_t k);
 int64_t wni_km_play_bytes(const wn_ctx *ctx, int64_t n, int64_t d, int64_t k);

@@ -32,13 +32,14 @@ static int64_t tile_rows(int64_t ld)
     return wni_max(LANES, wni_min(TILE_ROWS, TILE_FLOATS / ld / LANES * LANES));
 }
 
-int64_t wni_km_play_scratch(int64_t ld, int64_t size)
+int64_t wni_km_play_scratch(int64_t ld, int64_t size, int64_t groups)
 {
     int64_t rows = tile_rows(ld);
 
-    /* Rows, their codes, and 26 numbers a row. */
-    return wni_round_up(
-        rows * (ld * 5 + 4 * 8 + 20 * 4 + 2) + LANES * (ld + size + 1) * 4 + 32 * 64, 64);
+    /* Rows, their codes, and 27 numbers a row. */
+    return wni_round_up(rows * (ld * 5 + 4 * 8 + 21 * 4 + 2) + LANES * (ld + size + 1) * 4 +
+                            32 * 64 + groups * 4,
+                        64);
 }
 
 int64_t wni_km_play_bytes(const wn_ctx *ctx, int64_t n, int64_t d, int64_t k)
@@ -46,7 +47,7 @@ int64_t wni_km_play_bytes(const wn_ctx *ctx, int64_t n, int64_t d, int64_t k)
     int64_t size = wni_km_group_size(d, k), groups = (k + size - 1) / size, ld = wni_ld(d);
 
     return (wni_filter_wanted(ctx, d, k) ? wni_filter_bytes(d, k) : 0) +
-           wn_ctx_threads(ctx) * wni_km_play_scratch(ld, size) +
+           wn_ctx_threads(ctx) * wni_km_play_scratch(ld, size, groups) +
            wni_round_up(n, LANES) * groups * 2 + k * (ld * 4 + 24) + groups * 12;
 }
 
@@ -78,6 +79,16 @@ static inline void within(const wni_km_step *s, const wni_km_tile *t, int64_t ro
 
     for (int64_t i = 0; i < LANES; i++)
         flag[i] = !(wni_km_code_value(code[i]) * unit > reach[i] + drift);
+}
+
+static inline bool any_of(const unsigned char *flag)
+{
+    uint64_t eight[LANES / 8], any = 0;
+
+    memcpy(eight, flag, sizeof eight);
+    for (size_t i = 0; i < LANES / 8; i++)
+        any |= eight[i];
+    return any != 0;
 }
 
 /* Lists the rows that have any group in play; returns how many. */
@@ -224,9 +235,10 @@ wn_status wni_km_look_at_groups(wn_ctx *ctx, const wni_km_step *s, const wni_km_
         if (group % 16 == 0) WNI_TRY(wni_poll(ctx));
         for (int64_t p = 0; p < m; p += LANES) {
             within(s, t, row0, p, group, t->flag);
+            if (!any_of(t->flag)) continue;
             for (int64_t i = 0; i < LANES && p + i < m; i++) {
-                t->list[n] = t->lane[p + i];
-                n += t->flag[i] && t->in[t->lane[p + i]] != group; /* once is enough */
+                if (!t->flag[i] || t->in[t->lane[p + i]] == group) continue; /* once is enough */
+                t->list[n++] = t->lane[p + i];
             }
         }
         for (int64_t p = 0; p < n; p += LANES)
@@ -266,7 +278,8 @@ static void settle(const wni_km_step *s, const wni_km_tile *t, int64_t n, wni_km
 static void tile_of(const wni_km *km, int worker, wni_km_tile *t)
 {
     int64_t ld = km->rows.ld, rows = tile_rows(ld);
-    unsigned char *p = km->groups.scratch + worker * wni_km_play_scratch(ld, km->groups.size);
+    unsigned char *p =
+        km->groups.scratch + worker * wni_km_play_scratch(ld, km->groups.size, km->groups.n);
 
 #define TAKE(member, count)                                           \
     do {                                                              \
@@ -300,6 +313,8 @@ static void tile_of(const wni_km *km, int worker, wni_km_tile *t)
     TAKE(top, rows);
     TAKE(top_most, rows);
     TAKE(top_in, rows);
+    TAKE(order, rows);
+    TAKE(start, km->groups.n);
 #undef TAKE
 }
 

@@ -33,6 +33,8 @@ typedef struct wni_km_tile {
     double *shift, *doubt;      /* (tile) of the filter */
     unsigned char *plain;       /* (tile) of the filter */
     int32_t *count;             /* (tile) groups looked at */
+    int32_t *order;             /* (tile) rows by top_in */
+    int32_t *start;             /* (groups) */
     float *tops;                /* (tile, 4) of 64 centres */
     float *top;                 /* (tile) of the group in progress */
     float *top_most;            /* (tile) of all groups */
@@ -56,12 +58,12 @@ typedef struct wni_km_step {
 /* The largest code whose value is at most v, v >= 0 in units of the codes. */
 static inline uint16_t wni_km_code(float v)
 {
-    uint32_t bits;
+    float low = v < 0x1p-14f ? v : 0x1p-14f;
+    uint32_t bits, small = (uint32_t)(int32_t)(low * 0x1p24f);
 
     v = v < 65504.0f ? v : 65504.0f;
-    if (v < 0x1p-14f) return (uint16_t)(v * 0x1p24f);
     memcpy(&bits, &v, sizeof bits);
-    return (uint16_t)((bits >> 13) - (112u << 10));
+    return (uint16_t)(v < 0x1p-14f ? small : (bits >> 13) - (112u << 10));
 }
 
 /* Its value; 2^112 turns the exponents of one form into those of the other. */

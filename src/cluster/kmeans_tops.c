@@ -8,8 +8,26 @@
 
 #include "cluster/kmeans_play.h"
 
-#define LANES  WNI_KM_LANES
-#define PANELS (WNI_GROUP8 / WNI_PANEL8)
+#define LANES WNI_KM_LANES
+
+static void most_of(const float *restrict top, int32_t group, float *restrict most,
+                    int32_t *restrict in, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        in[i] = top[i] > most[i] ? group : in[i];
+        most[i] = top[i] > most[i] ? top[i] : most[i];
+    }
+}
+
+static void codes_of(const float *restrict lift, const float *restrict top, float unit,
+                     uint16_t *restrict code, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        float v = lift[i] - 2 * top[i];
+
+        code[i] = wni_km_code(sqrtf(v > 0 ? v : 0) * unit);
+    }
+}
 
 /* Bounds of a group for all rows, from the top of its centres. */
 static void close_group(const wni_km_step *s, const wni_km_tile *t, int64_t row0, int64_t n,
@@ -17,26 +35,18 @@ static void close_group(const wni_km_step *s, const wni_km_tile *t, int64_t row0
 {
     const wni_km_groups *g = &s->km->groups;
 
-    for (int64_t i = 0; i < n; i++) {
-        int more = t->top[i] > t->top_most[i];
-
-        t->top_most[i] = more ? t->top[i] : t->top_most[i];
-        t->top_in[i] = more ? (int32_t)group : t->top_in[i];
-    }
-    for (int64_t p = 0; p < n; p += LANES) {
-        uint16_t *code = wni_km_bounds(g, row0 + p, group);
-        float low[LANES];
-
-        for (int64_t i = p; i < wni_min(n, p + LANES); i++) {
-            float v = t->lift[i] - 2 * t->top[i];
-
-            low[i - p] = sqrtf(v > 0 ? v : 0) * (1 - 0x1p-20f) * g->unit;
-        }
-        for (int64_t i = p; i < wni_min(n, p + LANES); i++)
-            code[i - p] = t->plain[i] ? 0 : wni_km_code(low[i - p]);
-    }
+    most_of(t->top, (int32_t)group, t->top_most, t->top_in, n);
+    for (int64_t p = 0; p < n; p += LANES)
+        codes_of(t->lift + p, t->top + p, (1 - 0x1p-20f) * g->unit,
+                 wni_km_bounds(g, row0 + p, group), wni_min(n - p, LANES));
     for (int64_t i = 0; i < n; i++)
         t->top[i] = -INFINITY;
+}
+
+static void raise(float *restrict top, const float *restrict panel, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        top[i] = panel[i] > top[i] ? panel[i] : top[i];
 }
 
 /* The tops of all groups: 64 centres at a time, panel by panel to the groups they belong to. */
@@ -61,17 +71,31 @@ static wn_status bound_groups(wn_ctx *ctx, const wni_km_step *s, const wni_km_ti
             int64_t past = wni_min((group + 1) * g->size, end) - first;
 
             for (int64_t p = from / WNI_PANEL8; p * WNI_PANEL8 < past; p++)
-                for (int64_t i = 0; i < n; i++) {
-                    float top = t->tops[PANELS * i + p];
-
-                    t->top[i] = top > t->top[i] ? top : t->top[i];
-                }
+                raise(t->top, t->tops + p * n, n);
             if ((group + 1) * g->size > end && end < s->km->k) break; /* goes on in the next 64 */
             close_group(s, t, row0, n, group);
         }
     }
 done:
     return st;
+}
+
+/* The rows by the group that has their top, ascending in it: what one group looks at lies together. */
+static void order_by_group(const wni_km_step *s, const wni_km_tile *t, int64_t n)
+{
+    int64_t groups = s->km->groups.n, at = 0;
+
+    memset(t->start, 0, (size_t)groups * sizeof *t->start);
+    for (int64_t i = 0; i < n; i++)
+        t->start[t->top_in[i]]++;
+    for (int64_t group = 0; group < groups; group++) {
+        int64_t m = t->start[group];
+
+        t->start[group] = (int32_t)at;
+        at += m;
+    }
+    for (int64_t i = 0; i < n; i++)
+        t->order[t->start[t->top_in[i]]++] = (int32_t)i;
 }
 
 wn_status wni_km_tops(wn_ctx *ctx, const wni_km_step *s, const wni_km_tile *t, int64_t row0,
@@ -98,19 +122,19 @@ wn_status wni_km_tops(wn_ctx *ctx, const wni_km_step *s, const wni_km_tile *t, i
         double v = (double)t->base[i] - 2 * (t->shift[i] + t->doubt[i]);
         double room = 0x1p-22 * (fabs((double)t->base[i]) + 2 * fabs(t->shift[i]));
 
-        t->lift[i] = wni_km_down(v - room);
+        t->lift[i] = t->plain[i] ? -INFINITY : wni_km_down(v - room); /* plain: no bound */
     }
     WNI_TRY(bound_groups(ctx, s, t, &f, row0, n));
-    for (int64_t group = 0; group < g->n; group++) {
+    order_by_group(s, t, n);
+    for (int64_t group = 0, from = 0; group < g->n; group++) {
         int64_t m = 0;
 
-        for (int64_t i = 0; i < n; i++) {
-            t->list[m] = (int32_t)i;
-            m += t->top_in[i] == group;
-        }
+        while (from + m < n && t->top_in[t->order[from + m]] == group)
+            m++;
         for (int64_t p = 0; p < m; p += LANES)
-            wni_km_look(s, t, group, t->list + p, wni_min(LANES, m - p));
+            wni_km_look(s, t, group, t->order + from + p, wni_min(LANES, m - p));
         *looked += m * wni_min(g->size, km->k - group * g->size);
+        from += m;
     }
     for (int64_t i = 0; i < n; i++) {
         double norm2 = km->norm2[row0 + i];

@@ -129,7 +129,7 @@ int64_t wni_filter_group(const wni_filter *f, wni_filter_tile *t, int64_t g, int
 int64_t wni_filter_group_both(const wni_filter *f, wni_filter_tile *t, int64_t g,
                               const float *other);
 
-/* top (m, 4): the largest upper of each 16 of the base rows from 64 g. A canonical score is at most that + shift +
+/* top (4, m): the largest upper of each 16 of the base rows from 64 g. A canonical score is at most that + shift +
  * doubt; plain rows have no such bound. */
 void wni_filter_tops(const wni_filter *f, const wni_filter_tile *t, int64_t g, float *top);
 

@@ -32,6 +32,6 @@ void wni_tops8_base(const wni_group8 *group, const uint8_t *x, int64_t m, int64_
 
                 if (c == 0 || upper > most) most = upper;
             }
-            top[r * (WNI_GROUP8 / WNI_PANEL8) + p / WNI_PANEL8] = most;
+            top[p / WNI_PANEL8 * m + r] = most;
         }
 }

@@ -9,7 +9,7 @@ void wni_tops8_oracle(const wni_group8 *group, const uint8_t *x, int64_t m, int6
     for (int64_t r = 0; r < m; r++)
         for (int64_t c = 0; c < WNI_GROUP8; c++) {
             const int8_t *panel = group->codes + c / WNI_PANEL8 * ld * WNI_PANEL8;
-            float *out = top + r * (WNI_GROUP8 / WNI_PANEL8) + c / WNI_PANEL8, upper;
+            float *out = top + c / WNI_PANEL8 * m + r, upper;
             int32_t sum = group->start[c];
 
             for (int64_t i = 0; i < ld; i++)

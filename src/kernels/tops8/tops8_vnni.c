@@ -111,9 +111,13 @@ void wni_tops8_vnni(const wni_group8 *group, const uint8_t *x, int64_t m, int64_
             const __m512 s = _mm512_set1_ps(scale[r + i]);
             const int32_t *d = dot + i * WNI_GROUP8;
 
-            _mm_storeu_ps(top + 4 * (r + i),
-                          four_tops(upper_of(group, 0, s, d), upper_of(group, 1, s, d),
-                                    upper_of(group, 2, s, d), upper_of(group, 3, s, d)));
+            const __m128 four_of = four_tops(upper_of(group, 0, s, d), upper_of(group, 1, s, d),
+                                             upper_of(group, 2, s, d), upper_of(group, 3, s, d));
+
+            _mm_store_ss(top + r + i, four_of);
+            _mm_store_ss(top + m + r + i, _mm_movehdup_ps(four_of));
+            _mm_store_ss(top + 2 * m + r + i, _mm_movehl_ps(four_of, four_of));
+            _mm_store_ss(top + 3 * m + r + i, _mm_shuffle_ps(four_of, four_of, 0xff));
         }
     }
 }
