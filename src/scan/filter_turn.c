@@ -15,21 +15,8 @@
 #define TRIED_ROWS 32
 
 /* |z - z'| / |z| from which turning is tried (normal rows have 0.007), and what it must come down to. */
-#define ERROR_WORTH 0.014
+#define ERROR_WORTH 0.02
 #define GAIN        0.7
-
-/* v (block) -> its Walsh-Hadamard transform. */
-static void walsh(float *v, int64_t block)
-{
-    for (int64_t half = 1; half < block; half *= 2)
-        for (int64_t i = 0; i < block; i += 2 * half)
-            for (int64_t j = i; j < i + half; j++) {
-                const float a = v[j], b = v[j + half];
-
-                v[j] = a + b;
-                v[j + half] = a - b;
-            }
-}
 
 static __attribute__((noinline)) void turned_codes(const wni_filter *f, const float *x,
                                                    uint8_t *codes, float *stat)
@@ -47,8 +34,7 @@ static __attribute__((noinline)) void turned_codes(const wni_filter *f, const fl
     ymean = f->kernels->dot(turned, f->mean, f->ld);
     for (int64_t i = 0; i < f->ld; i++)
         turned[i] *= f->sign[i];
-    for (int64_t i = 0; i < f->ld; i += f->block)
-        walsh(turned + i, f->block);
+    f->kernels->walsh(turned, f->ld, f->block);
     f->kernels->codes8(turned, f->zero, f->ld, codes, stat);
     stat[WNI_CODES8_X2] = x2;
     stat[WNI_CODES8_YMEAN] = ymean;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * codes8 and dots8: every variant of this processor against the oracle, byte for byte.
+ * codes8, walsh and dots8: every variant of this processor against the oracle, byte for byte.
  */
 #include "kernels/kernel_data.h"
 
@@ -52,6 +52,34 @@ static void codes_by_hand(void **state)
         assert_true(out[WNI_CODES8_SCALE] == 3.0f / 127);
         assert_true(out[WNI_CODES8_Y2] == 20.25f && out[WNI_CODES8_TOP] == 3);
     }
+}
+
+static void walsh_is_the_oracle(void **state)
+{
+    static const int64_t shapes[][2] = {{16, 1},  {16, 2},    {32, 8},    {48, 16},    {64, 64},
+                                        {96, 32}, {768, 256}, {384, 128}, {4096, 4096}};
+    float *v = kt_alloc(4096 * 4), *want = kt_alloc(4096 * 4);
+
+    (void)state;
+    for (int kind = 0; kind < KT_KINDS; kind++)
+        for (int i = 0; i < 9; i++)
+            for (int isa = 0; isa <= (int)ts_best_isa(); isa++) {
+                const int64_t ld = shapes[i][0], block = shapes[i][1];
+
+                if (kind == KT_HUGE) continue; /* inf - inf */
+                kt_fill(v, ld, kind, 5);
+                memcpy(want, v, (size_t)ld * 4);
+                wni_kernels_oracle()->walsh(want, ld, block);
+                wni_kernels_at(isa)->walsh(v, ld, block);
+                assert_memory_equal(v, want, (size_t)ld * 4);
+            }
+    /* By hand: a spike is spread over its block, the second pair alternates. */
+    memset(v, 0, 32 * 4);
+    v[1] = 3;
+    wni_kernels_at(ts_best_isa())->walsh(v, 32, 16);
+    for (int i = 0; i < 32; i++)
+        assert_true(v[i] == (i >= 16 ? 0 : i % 2 ? -3 : 3));
+    free(v), free(want);
 }
 
 enum { ROWS = 20, ROOM = ROWS * WNI_GROUP8 };
@@ -138,6 +166,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(codes8_is_the_oracle),
         cmocka_unit_test(codes_by_hand),
+        cmocka_unit_test(walsh_is_the_oracle),
         cmocka_unit_test(dots8_is_the_oracle),
     };
 
