@@ -3,8 +3,8 @@
 
     bench_disk.py BUILD [FOLDER]
 
-ROWS=1000000 QUERIES=200 MEMORY=1G PARAMS="--per-center 32" change what is run. Rows (128 float32) come from 2000 clusters
-with the spectrum of embeddings, in blocks by seed; FOLDER (default: under build/) needs 6 times their size.
+ROWS=1000000 QUERIES=200 MEMORY=1G PARAMS="--per-center 32" change what is run. Rows (128 float32) come from 2000
+clusters with the spectrum of embeddings, in blocks by seed; FOLDER (default: under build/) needs 6 times their size.
 Before each query the pages of the index are dropped from memory (posix_fadvise), so that every list comes from
 the disk. Truth is an exact scan in float32.
 """
@@ -100,16 +100,17 @@ def search(build, folder):
     check(lib.wn_index_open(ctx, os.path.join(folder, "index").encode(), ctypes.byref(index)))
     lines = []
     for effort in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48):
-        times, good, lists, rows = [], 0, 0, 0
+        times, cpu, good, lists, rows = [], 0, 0, 0, 0
         for q in range(len(queries)):
             pool, hits = ctypes.c_void_p(), ctypes.POINTER(Hits)()
             drop(os.path.join(folder, "index", "s1"))
-            started = time.perf_counter()
+            busy, started = time.process_time(), time.perf_counter()
             check(lib.wn_pool_wrap(ctx, queries[q:q + 1].ctypes.data_as(ctypes.c_void_p), ctypes.c_int64(1),
                                    ctypes.c_int64(DIM), 0, 0, ctypes.byref(pool)))
             query = Query(struct_size=ctypes.sizeof(Query), queries=pool, k=K, effort=effort, recall=1.0)
             check(lib.wn_index_search(ctx, index, ctypes.byref(query), ctypes.byref(hits)))
             times.append(time.perf_counter() - started)
+            cpu += time.process_time() - busy
             found = np.array(hits.contents.distances[:K])
             good += int((found <= truth[q, -1] * 1.00001).sum())
             lists += hits.contents.report.visited
@@ -118,7 +119,8 @@ def search(build, folder):
             lib.wn_pool_free(pool)
         n = len(queries)
         lines.append({"effort": effort, "recall": good / (K * n), "ms": 1e3 * statistics.median(times),
-                      "ms_p95": 1e3 * sorted(times)[int(0.95 * n)], "lists": lists / n, "rows": rows / n})
+                      "ms_p95": 1e3 * sorted(times)[int(0.95 * n)], "cpu": 1e3 * cpu / n,
+                      "lists": lists / n, "rows": rows / n})
         if lines[-1]["recall"] > 0.98:
             break
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -126,7 +128,8 @@ def search(build, folder):
 
 
 def child(*args):
-    return subprocess.run([sys.executable, __file__, *args], check=True, stdout=subprocess.PIPE, text=True).stdout
+    run = subprocess.run([sys.executable, __file__, *args], check=True, stdout=subprocess.PIPE, text=True)
+    return run.stdout
 
 
 def main():
@@ -159,11 +162,11 @@ def main():
              f"{counts['bytes_of_lists'] / 1e9:.2f} GB of lists. Searching takes {found['grown'] / 1e6:.0f} MB of "
              f"memory, {found['grown'] / raw:.3f} of the rows. {n_queries} single queries, one thread, pages of the "
              f"index dropped before each. {machine()}; {today()}.",
-             "", "| effort | recall@10 | median ms | 95 % ms | lists | rows compared |",
-             "| --- | --- | --- | --- | --- | --- |"]
+             "", "| effort | recall@10 | median ms | 95 % ms | CPU ms | lists | rows compared |",
+             "| --- | --- | --- | --- | --- | --- | --- |"]
     for m in found["marks"]:
-        lines.append(f"| {m['effort']} | {m['recall']:.3f} | {m['ms']:.2f} | {m['ms_p95']:.2f} | {m['lists']:.1f} | "
-                     f"{m['rows']:.0f} |")
+        lines.append(f"| {m['effort']} | {m['recall']:.3f} | {m['ms']:.2f} | {m['ms_p95']:.2f} | {m['cpu']:.2f} | "
+                     f"{m['lists']:.1f} | {m['rows']:.0f} |")
     print("\n".join(lines))
     write_section("disk", lines)
 
