@@ -438,6 +438,41 @@ static void many_centres(void **state)
     wn_ctx_free(ctx);
 }
 
+/* In a folder in memory the lists are read where they are. */
+static void in_memory(void **state)
+{
+    float *v = ts_blobs(N, D, 30, 0.4, 1, NULL);
+    wn_ctx *ctx = ts_ctx(2, -1);
+    wn_index_query query = {.struct_size = sizeof query, .k = K, .effort = 4, .recall = 1};
+    wn_hits *hits, *file;
+    wn_folder *folder;
+    wn_index *index;
+    wn_pool *pool;
+    wn_job *job;
+
+    (void)state;
+    ts_ok(ctx, ts_index(ctx, "disk", v, N, D, NULL, "file"));
+    ts_ok(ctx, ts_index_search(ctx, "file", v, Q, D, K, 4, 1, &file));
+    ts_ok(ctx, wn_folder_new(ctx, &folder));
+    ts_ok(ctx, wn_job_new(ctx, "index", "disk", &job));
+    ts_ok(ctx, wn_job_input(job, "pool", ts_path("file-rows.npy")));
+    ts_ok(ctx, wn_job_output(job, wn_folder_path(folder)));
+    ts_ok(ctx, wn_job_run(job));
+    wn_job_free(job);
+    ts_ok(ctx, wn_index_open(ctx, wn_folder_path(folder), &index));
+    ts_ok(ctx, wn_pool_wrap(ctx, v, Q, D, WN_F32, WN_L2, &pool));
+    query.queries = pool;
+    ts_ok(ctx, wn_index_search(ctx, index, &query, &hits));
+    same_hits(hits, file);
+    wn_hits_free(hits);
+    wn_hits_free(file);
+    wn_pool_free(pool);
+    wn_index_free(index);
+    wn_folder_free(folder);
+    free(v);
+    wn_ctx_free(ctx);
+}
+
 /* Memory that is not there, at many points of building and searching: one clear status, nothing kept. */
 static void no_memory(void **state)
 {
@@ -503,6 +538,7 @@ int main(void)
         cmocka_unit_test(damaged_lists),
         cmocka_unit_test(same_bytes_everywhere),
         cmocka_unit_test(many_centres),
+        cmocka_unit_test(in_memory),
         cmocka_unit_test(no_memory),
         cmocka_unit_test(refused),
     };
