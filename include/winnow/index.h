@@ -141,11 +141,15 @@ WN_PARAM_STRUCT(wn_index_flat_params, WN_INDEX_FLAT_PARAMS);
 /* Lists from k-means, searched where their centres are near. sivic2003 chen2021spann. */
 WN_PARAM_STRUCT(wn_index_ivf_params, WN_INDEX_IVF_PARAMS);
 
+/* Begins as WN_INDEX_CODE_PARAMS does, as far as codes in memory and on the disk have the same: code, rerank, seed. */
 #define WN_INDEX_DISK_PARAMS(P)                                                                    \
-    WN_INDEX_CODE_PARAMS(P)                                                                        \
+    P(choice, code, WN_CODE_F32, "f32|f16", 0,                                                     \
+      "how rows are kept in lists: whole, or rounded to f16 and the best compared exactly")        \
+    P(i32, copies, 8, 1, 16, "lists that a row between several centres is put into at most")       \
+    P(f64, rerank, 4, 1, 1000, "candidates per hit that are compared exactly under f16")           \
+    P(u64, seed, 0, 0, 0, "seed of everything random")                                             \
     P(i64, per_center, 32, 1, 1000000, "rows for each centre: more rows, fewer centres in memory") \
     P(i64, longest, 0, 0, 1000000, "longest list; 0 = 8 times per_center")                         \
-    P(i32, copies, 8, 1, 16, "lists that a row between several centres is put into at most")       \
     P(f64, closure, 0.2, 0, 1000,                                                                  \
       "a row is copied to lists whose centre is at most 1 + this times as far as the nearest")     \
     P(f64, prune, 1, 0.01, 1000000,                                                                \
@@ -153,6 +157,7 @@ WN_PARAM_STRUCT(wn_index_ivf_params, WN_INDEX_IVF_PARAMS);
     P(i32, max_iter, 10, 1, 1000000, "Lloyd iterations at most")
 /* Lists on the disk, their centres in memory: chen2021spann. */
 WN_PARAM_STRUCT(wn_index_disk_params, WN_INDEX_DISK_PARAMS);
+
 #define WN_INDEX_HNSW_PARAMS(P)                                                         \
     WN_INDEX_CODE_PARAMS(P)                                                             \
     P(i32, m, 16, 4, 128, "links of a node at most, on the lowest level twice as many") \

@@ -2,7 +2,8 @@
  *
  * Lists on the disk, after SPANN. A node is a centre; its lists hold the rows nearest to it and, where there is
  * room, copies of rows that lie between it and a nearer centre. A list is one run of bytes in lists.npy: the
- * positions of its rows (int32), then the rows themselves, each part padded to 64 bytes.
+ * positions of its rows and a power of two (int32), then the rows themselves, divided by 2 to that power, each
+ * part padded to 64 bytes. The power is 0 but where rows are rounded to f16.
  * chen2021spann
  */
 #ifndef WNI_DISK_IMPL_H
@@ -17,16 +18,21 @@
 
 #define WNI_DISK_COPIES 16
 
-/* How rows are kept in lists: the element type of the pool where that is smaller than f32 and says the same. */
-wn_dtype wni_disk_dtype(wn_dtype pool, wn_metric metric);
+/* How rows are kept in lists: the element type of the pool where that is smaller than f32 and says the same,
+ * else what the code says. */
+wn_dtype wni_disk_dtype(wn_dtype pool, wn_metric metric, int32_t code);
 static inline int64_t wni_disk_row_bytes(wn_dtype dtype, int64_t d)
 {
     return d * (int64_t)wn_dtype_bytes(dtype);
 }
-/* Bytes of a list. */
+/* Bytes of a list, and of what stands before its rows. */
+static inline int64_t wni_disk_head_bytes(int64_t rows)
+{
+    return wni_round_up((rows + 1) * 4, 64);
+}
 static inline int64_t wni_disk_list_bytes(int64_t rows, int64_t row_bytes)
 {
-    return wni_round_up(rows * 4, 64) + wni_round_up(rows * row_bytes, 64);
+    return wni_disk_head_bytes(rows) + wni_round_up(rows * row_bytes, 64);
 }
 
 /* ---- building --------------------------------------------------------------------------------------------- */
@@ -81,6 +87,7 @@ typedef struct wni_disk {
     const int32_t *list_rows;  /* (lists) */
     const uint64_t *list_hash; /* (lists) XXH3 of the bytes of each */
     wn_dtype dtype;
+    int exact; /* rows in lists are the rows */
     int64_t row_bytes;
     int64_t most_bytes, most_rows; /* of a list */
     int64_t bytes, at;             /* of the data of lists.npy in the file */

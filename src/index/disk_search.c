@@ -110,7 +110,8 @@ static void ask_ahead(const job *j, const group *g, int64_t p, int64_t *next, in
 /* ---- comparing ------------------------------------------------------------------------------------------------- */
 
 /* The rows of a list as f32, padded. */
-static const float *widen(const job *j, const group *g, const unsigned char *rows, int64_t m)
+static const float *widen(const job *j, const group *g, const unsigned char *rows, int64_t m,
+                          int32_t power)
 {
     const wni_disk *v = j->v;
 
@@ -135,6 +136,12 @@ static const float *widen(const job *j, const group *g, const unsigned char *row
         default:
             memcpy(to, from, (size_t)j->d * sizeof *to);
         }
+    }
+    if (power != 0) {
+        const float scale = ldexpf(1, power);
+
+        for (int64_t i = 0; i < m * j->ld; i++)
+            g->wide[i] *= scale;
     }
     return g->wide;
 }
@@ -165,7 +172,7 @@ static wn_status compare(wn_ctx *ctx, const job *j, group *g, int64_t q0, const 
         if (!j->ask->allowed || wni_bit(j->ask->allowed, row[i])) g->open[count++] = (int32_t)i;
     }
     if (count == 0) return WN_OK;
-    rows = widen(j, g, bytes + wni_round_up(m * 4, 64), m);
+    rows = widen(j, g, bytes + wni_disk_head_bytes(m), m, row[m]);
     for (int64_t p = 0; p < n; p++) {
         const int64_t i = pairs[p].row;
         float *score = j->found->key + (q0 + i) * want;
@@ -306,7 +313,7 @@ wn_status wni_disk_search(wn_ctx *ctx, const wn_index *index, const wni_segment 
         found->visited += j.visited[t];
         found->compared += j.compared[t];
     }
-    found->exact = 1;
+    found->exact = j.v->exact;
 done:
     wni_free(ctx, j.visited);
     wni_free(ctx, j.compared);

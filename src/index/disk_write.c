@@ -4,6 +4,7 @@
  * before far ones. A node has as many lists as its own rows need; copies take what room is left in the last.
  * Rows are read for many lists at a time, in order of the rows.
  */
+#include <math.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -11,10 +12,12 @@
 
 #define BATCH_FLOATS ((int64_t)1 << 26)
 
-wn_dtype wni_disk_dtype(wn_dtype pool, wn_metric metric)
+wn_dtype wni_disk_dtype(wn_dtype pool, wn_metric metric, int32_t code)
 {
-    if (metric == WN_COSINE) return WN_F32; /* rows of unit length */
-    return pool == WN_F16 || pool == WN_BF16 || pool == WN_I8 || pool == WN_U8 ? pool : WN_F32;
+    /* Under cosine rows are of unit length. */
+    if (metric == WN_L2 && (pool == WN_F16 || pool == WN_BF16 || pool == WN_I8 || pool == WN_U8))
+        return pool;
+    return code == WN_CODE_F16 ? WN_F16 : WN_F32;
 }
 
 /* ---- how long lists are ------------------------------------------------------------------------------------- */
@@ -67,20 +70,41 @@ done:
 
 /* ---- bytes of lists ------------------------------------------------------------------------------------------ */
 
+#define HALF_POWER 12 /* the largest number of a list that is rounded to f16 is below 2 to this */
+
+/* The nearest f16, at a tie the even one. |x| is less than 65520. */
 static uint16_t half_of(float x)
 {
-    uint32_t bits, sign, exponent, mantissa;
+    uint32_t bits, sign, size;
+    float rounded;
 
     memcpy(&bits, &x, sizeof bits);
     sign = bits >> 16 & 0x8000u;
-    exponent = bits >> 23 & 0xffu;
-    mantissa = bits & 0x7fffffu;
-    if (exponent >= 113) return (uint16_t)(sign | (exponent - 112) << 10 | mantissa >> 13);
-    if (exponent < 102) return (uint16_t)sign;
-    return (uint16_t)(sign | (mantissa | 0x800000u) >> (126 - exponent));
+    size = bits & 0x7fffffffu;
+    memcpy(&x, &size, sizeof x);
+    if (x < 0x1p-14f) {
+        /* Next to 1/2 there are only multiples of 2^-24. */
+        rounded = x + 0.5f;
+        memcpy(&size, &rounded, sizeof size);
+        return (uint16_t)(sign | (size - 0x3f000000u));
+    }
+    size += 0xfffu + (size >> 13 & 1);
+    return (uint16_t)(sign | ((size >> 13) - (112u << 10)));
 }
 
-/* Back to the type that the numbers came from: each of them is exactly one of it. */
+/* The power by which rows of a list are divided. */
+static int32_t power_of(const float *rows, int64_t n)
+{
+    float most = 0;
+    int power;
+
+    for (int64_t i = 0; i < n; i++)
+        most = fmaxf(most, fabsf(rows[i]));
+    frexpf(most, &power); /* most < 2^power */
+    return most > 0 ? power - HALF_POWER : 0;
+}
+
+/* Back to the type that the numbers came from: each of them is exactly one of it; or rounded to f16. */
 static void narrow(const float *x, int64_t d, wn_dtype dtype, unsigned char *out)
 {
     switch (dtype) {
@@ -131,6 +155,8 @@ static wn_status encode_range(wn_ctx *ctx, void *arg, int worker, int64_t begin,
     const batch *t = arg;
     const wni_disk_new *b = t->b;
     const int64_t row_bytes = wni_disk_row_bytes(b->dtype, b->d);
+    const int exact = b->dtype == wni_disk_dtype(wn_pool_dtype(b->b->rows),
+                                                 wn_pool_metric(b->b->rows), WN_CODE_F32);
 
     (void)ctx;
     (void)worker;
@@ -138,12 +164,17 @@ static wn_status encode_range(wn_ctx *ctx, void *arg, int worker, int64_t begin,
         const int64_t l = t->first + i, m = t->z->list_rows[l];
         const int64_t bytes = t->z->list_at[l + 1] - t->z->list_at[l];
         unsigned char *out = t->bytes + (t->z->list_at[l] - t->z->list_at[t->first]);
+        float *rows = t->rows + t->begin[i] * b->ld;
+        const int32_t power = exact ? 0 : power_of(rows, m * b->ld);
+        const float scale = ldexpf(1, -power);
 
         memset(out, 0, (size_t)bytes);
         memcpy(out, t->row + t->begin[i], (size_t)m * sizeof *t->row);
+        memcpy(out + m * (int64_t)sizeof power, &power, sizeof power);
+        for (int64_t r = 0; power != 0 && r < m * b->ld; r++)
+            rows[r] *= scale;
         for (int64_t r = 0; r < m; r++)
-            narrow(t->rows + (t->begin[i] + r) * b->ld, b->d, b->dtype,
-                   out + wni_round_up(m * 4, 64) + r * row_bytes);
+            narrow(rows + r * b->ld, b->d, b->dtype, out + wni_disk_head_bytes(m) + r * row_bytes);
         t->hash[l] = XXH3_64bits(out, (size_t)bytes);
     }
     return WN_OK;

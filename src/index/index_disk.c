@@ -3,6 +3,7 @@
  * The kind `disk`: what it is made with, building one segment, opening it. chen2021spann
  */
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -11,6 +12,13 @@
 #include "index/ivf_impl.h"
 
 WN_PARAM_TABLE(wn_index_disk_params, WN_INDEX_DISK_PARAMS);
+
+/* What is common to all kinds is read as of the kind flat. */
+_Static_assert(offsetof(wn_index_disk_params, code) == offsetof(wn_index_flat_params, code) &&
+                   offsetof(wn_index_disk_params, rerank) ==
+                       offsetof(wn_index_flat_params, rerank) &&
+                   offsetof(wn_index_disk_params, seed) == offsetof(wn_index_flat_params, seed),
+               "code, rerank and seed of every kind stand in one place");
 
 #define ROWS_MAX  2147483647
 #define CELLS_MAX 4096
@@ -37,10 +45,6 @@ static wni_lists_params lists_params(const wn_index_disk_params *p, int64_t n)
 
 static wn_status check_params(wn_ctx *ctx, const wn_index_disk_params *p, int64_t n)
 {
-    if (p->code != WN_CODE_F32)
-        return wni_fail(ctx, WN_E_USAGE,
-                        "index disk: the lists hold the rows themselves: leave --code at f32; for "
-                        "smaller codes in memory use index ivf");
     if (longest_of(p) < p->per_center)
         return wni_fail(ctx, WN_E_USAGE,
                         "index disk: longest is %lld, expected at least per_center, %lld",
@@ -150,7 +154,7 @@ static wn_status build(wn_ctx *ctx, const wni_index_build *build)
     wn_status st = WN_OK;
 
     WNI_TRY(check_params(ctx, p, b.n));
-    b.dtype = wni_disk_dtype(wn_pool_dtype(build->rows), wn_pool_metric(build->rows));
+    b.dtype = wni_disk_dtype(wn_pool_dtype(build->rows), wn_pool_metric(build->rows), p->code);
     WNI_TRY(wni_lists_make(ctx, build->rows, &lp, &b.lists));
     WNI_TRY(find_nodes(ctx, &b));
     WNI_TRY(wni_disk_graph(ctx, &b));
@@ -243,13 +247,15 @@ done:
 
 static wn_status open_segment(wn_ctx *ctx, const wn_index *index, wni_segment *s)
 {
+    const wn_index_disk_params *p = index->params;
     wni_disk *v;
     wn_status st = WN_OK;
 
     if (!(v = wni_calloc(ctx, 1, sizeof *v))) return WN_E_NOMEM;
     s->state = v;
     v->n = s->n;
-    v->dtype = wni_disk_dtype(wn_pool_dtype(s->rows), index->metric);
+    v->dtype = wni_disk_dtype(wn_pool_dtype(s->rows), index->metric, p->code);
+    v->exact = v->dtype == wni_disk_dtype(wn_pool_dtype(s->rows), index->metric, WN_CODE_F32);
     v->row_bytes = wni_disk_row_bytes(v->dtype, index->d);
     WNI_TRY(open_arrays(ctx, index, s, v));
     WNI_TRY(check(ctx, index, s, v));

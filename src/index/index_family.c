@@ -38,7 +38,7 @@ static wn_status estimate(wni_run *run)
     const wni_code_params code = wni_code_params_of(run->params);
     wn_status st;
 
-    WNI_TRY(wni_code_check(run->ctx, d, &code));
+    if (!kind->rows_on_disk) WNI_TRY(wni_code_check(run->ctx, d, &code));
     WNI_TRY(kind->estimate(run->ctx, run->pool, run->params, &run->estimate));
     run->estimate.peak_bytes += (int64_t)8 << 20;
     run->estimate.bytes_read +=

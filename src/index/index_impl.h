@@ -29,7 +29,9 @@ typedef struct wni_ask wni_ask;
 typedef struct wni_found wni_found;
 
 typedef struct wni_index_kind {
-    int rows_on_disk; /* searching does not touch the exact rows: they are neither mapped nor checked */
+    /* Searching does not touch the exact rows: they are neither mapped nor checked. What stands for them is of the
+     * kind's own making and not a code of code.h. */
+    int rows_on_disk;
     /* Of building one segment over these rows. */
     wn_status (*estimate)(wn_ctx *ctx, const wn_pool *rows, const void *params, wn_estimate *out);
     /* Writes the arrays of one segment (not its rows, which are written already). */
