@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Benchmarks beside the peers.   run.sh [BUILD] [scan|kmeans|memory|select|sampler|minhash|python|hnsw|selection...]
+# Benchmarks beside the peers.   run.sh [BUILD] [scan|kmeans|memory|graph|select|sampler|minhash|python|hnsw|selection...]
 # UPDATE=1 writes docs/benchmarks.md and, of selection, docs/selection.md. ROUNDS=3, ROWS, DIM, K change the size;
 # QUICK=1 makes selection a matter of minutes, SCALE=0.02 scan one of seconds; SCAN="w1 w4" is a part of it.
 set -u
 cd "$(dirname "$0")/.."
 build=${1:-build}
 [ $# -gt 0 ] && shift
-[ $# -gt 0 ] || set -- scan kmeans memory select minhash sampler python hnsw
+[ $# -gt 0 ] || set -- scan kmeans memory graph select minhash sampler python hnsw
 venv=build/bench-venv
 if [ ! -x "$venv/bin/python" ]; then
     if ! python3 -m venv "$venv" 2>/dev/null; then
@@ -36,6 +36,11 @@ for what in "$@"; do
         # The names are words.
         "$venv/bin/python" bench/bench_scan.py "$build" ${SCAN:-} || rc=1
         ;;
+    graph)
+        "$venv/bin/python" -c 'import pynndescent' 2>/dev/null || "$venv/bin/pip" install -q pynndescent ||
+            echo "bench: pynndescent cannot be installed here: ours alone" >&2
+        "$venv/bin/python" bench/bench_graph.py "$build" || rc=1
+        ;;
     select)
         "$venv/bin/python" -c 'import apricot, scipy' 2>/dev/null ||
             "$venv/bin/pip" install -q apricot-select scipy ||
@@ -53,7 +58,7 @@ for what in "$@"; do
         ;;
     selection) "$venv/bin/python" bench/bench_selection.py "$build" ${QUICK:+--quick} || rc=1 ;;
     *)
-        echo "bench: no benchmark '$what': scan, kmeans, memory, select, sampler, minhash, python, hnsw" \
+        echo "bench: no benchmark '$what': scan, kmeans, memory, graph, select, sampler, minhash, python, hnsw" \
             "or selection" >&2
         rc=2
         ;;

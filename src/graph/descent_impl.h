@@ -74,25 +74,26 @@ static inline uint32_t wni_descent_bits(float norm_a, float norm_b, float dot)
 /* Offers a new entry to a list: nonzero when it was taken. */
 static inline int wni_list_offer(wni_near *list, int64_t k, uint32_t bits, uint32_t node)
 {
-    const wni_near e = (wni_near)bits << 32 | (wni_near)node << 1;
-    int64_t at = 0;
+    /* With its flag set an entry is its own, and the last of the two forms of it. */
+    const wni_near e = (wni_near)bits << 32 | (wni_near)node << 1 | 1;
+    int64_t at = k;
 
-    if (e >= (list[k - 1] & ~(wni_near)1)) return 0;
+    if (e >= (list[k - 1] | 1)) return 0;
     if (k <= 64) {
-        for (int64_t i = 0; i < k; i++)
-            at += (list[i] & ~(wni_near)1) < e;
+        while (at > 0 && (list[at - 1] | 1) > e)
+            at--;
     } else {
-        for (int64_t low = 0, high = k - 1; low < high; at = low) {
-            const int64_t middle = (low + high) / 2;
-            if ((list[middle] & ~(wni_near)1) < e)
-                low = middle + 1;
+        for (int64_t low = 0, middle; low < at;) {
+            middle = (low + at) / 2;
+            if ((list[middle] | 1) > e)
+                at = middle;
             else
-                high = middle;
+                low = middle + 1;
         }
     }
-    if ((list[at] & ~(wni_near)1) == e) return 0; /* it is there */
+    if (at > 0 && (list[at - 1] | 1) == e) return 0; /* it is there */
     memmove(list + at + 1, list + at, (size_t)(k - 1 - at) * sizeof *list);
-    list[at] = e | 1;
+    list[at] = e;
     return 1;
 }
 

@@ -91,6 +91,9 @@ void wni_panel_join(const wni_descent *s, wni_panel *p, int shared)
     float longest = 0;
 
     for (int64_t i = 0; i < p->n; i++) {
+        /* In a leaf every list is used, and much of a list changes. */
+        for (int64_t c = 0; !shared && c < s->k; c += WNI_ALIGN / (int64_t)sizeof *s->list)
+            __builtin_prefetch(s->list + p->node[i] * s->k + c, 1);
         p->norm[i] = s->norm[p->node[i]];
         p->half[i] = p->norm[i] / 2;
         p->reach[i] = (p->norm[i] - wni_far(s, p->node[i])) / 2;

@@ -13,8 +13,8 @@ extern const wn_method wni_method_graph_descent;
 WN_PARAM_TABLE(wn_graph_descent_params, WN_GRAPH_DESCENT_PARAMS);
 
 /* Entries of a list beyond those that are wanted, and at least: shorter lists lose their way. */
-#define LIST_SPARE 8
-#define LIST_MIN   24
+#define LIST_SPARE 3
+#define LIST_MIN   16
 
 typedef struct sizes {
     int64_t n, ld, k, list, leaf, candidates, sample;
