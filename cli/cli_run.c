@@ -104,6 +104,7 @@ static int report(const cli_args *args, cli_progress *progress, wn_job *job)
 static int print_plan(const cli_args *args, cli_progress *progress, wn_ctx *ctx, wn_job *job)
 {
     wn_estimate estimate;
+    json_t *summary, *found;
     wn_status st;
     double budget = (double)wn_ctx_memory_bytes(ctx);
     char a[32], b[32];
@@ -111,13 +112,20 @@ static int print_plan(const cli_args *args, cli_progress *progress, wn_ctx *ctx,
     memset(&estimate, 0, sizeof estimate);
     if ((st = wn_job_plan(job, &estimate)) != WN_OK) return cli_fail(progress, ctx, st);
     cli_progress_clear(progress);
+    summary = json_loads(wn_job_summary(job), 0, NULL);
+    found = json_object_get(summary, "counts");
     if (args->json) {
-        cli_print_json(json_pack("{s:I, s:I, s:f, s:f}", "peak_bytes",
-                                 (json_int_t)estimate.peak_bytes, "memory_bytes",
-                                 (json_int_t)wn_ctx_memory_bytes(ctx), "flops", estimate.flops,
-                                 "bytes_read", estimate.bytes_read));
+        json_t *told =
+            json_pack("{s:I, s:I, s:f, s:f}", "peak_bytes", (json_int_t)estimate.peak_bytes,
+                      "memory_bytes", (json_int_t)wn_ctx_memory_bytes(ctx), "flops", estimate.flops,
+                      "bytes_read", estimate.bytes_read);
+        if (json_object_size(found)) json_object_set(told, "found", found);
+        cli_print_json(told);
+        json_decref(summary);
         return cli_stdout_end(CLI_OK);
     }
+    if (json_object_size(found)) cli_print_counts(stdout, found, 0);
+    json_decref(summary);
     printf("peak memory  %s of a budget of %s\n", cli_bytes_text((double)estimate.peak_bytes, a),
            cli_bytes_text(budget, b));
     printf("work         %.3g GFLOP at most\n", estimate.flops / 1e9);

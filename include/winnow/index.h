@@ -165,6 +165,12 @@ WN_PARAM_STRUCT(wn_index_disk_params, WN_INDEX_DISK_PARAMS);
       "how far is looked for the neighbours of a node: better links, longer building")
 WN_PARAM_STRUCT(wn_index_hnsw_params, WN_INDEX_HNSW_PARAMS);
 
+#define WN_INDEX_AUTO_PARAMS(P)                                                      \
+    P(f64, recall, 0.95, 1e-6, 1, "share of the 10 nearest rows that must be found") \
+    P(i64, sample, 20000, 1, WN_ROWS_MAX, "rows that kinds and codes are tried on")  \
+    P(u64, seed, 0, 0, 0, "seed of everything random")
+WN_PARAM_STRUCT(wn_index_auto_params, WN_INDEX_AUTO_PARAMS);
+
 #define WN_INDEX_ADD_PARAMS(P) \
     P(bool, merge, 1, 0, 1, "join small segments, so that their number stays low")
 WN_PARAM_STRUCT(wn_index_add_params, WN_INDEX_ADD_PARAMS);

@@ -54,7 +54,7 @@ WN_API wn_status wn_job_plan(wn_job *job, wn_estimate *out);
 WN_API wn_status wn_job_run(wn_job *job);
 
 /* What the run counted and warned of, as one JSON object with "counts" in reading order and
- * "warnings"; "{}" before the run. Belongs to the job. */
+ * "warnings"; after wn_job_plan what it found out beside the estimate; "{}" before. Belongs to the job. */
 WN_API const char *wn_job_summary(const wn_job *job);
 
 /* Answers `winnow why`: a few lines of text on one row of a finished output folder, naming rule, partner,

@@ -35,6 +35,9 @@ wn_status wni_index_calibrate(wn_ctx *ctx, wni_out *out, const wni_index_head *h
 /* The head of an open index. */
 void wni_index_head_of(const wn_index *index, wni_index_head *head);
 
+/* The family's run: makes an index of run->pool as run->method and run->params say. */
+wn_status wni_index_build_run(wni_run *run);
+
 /* ---- changing an index -------------------------------------------------------------------------------- */
 
 /* The index of --index, and its head to change. */

@@ -47,7 +47,7 @@ done:
     return st;
 }
 
-static wn_status build_run(wni_run *run)
+wn_status wni_index_build_run(wni_run *run)
 {
     wni_source source = {.rows = run->pool};
     wni_index_head head = {.method = run->method,
@@ -90,7 +90,8 @@ static const wn_family_input inputs[] = {
 const wn_family wni_family_index = {
     .name = "index",
     .summary = "make rows searchable: exact, by lists, by a graph, from disk",
+    .default_method = "auto",
     .inputs = inputs,
     .n_inputs = (int32_t)(sizeof inputs / sizeof inputs[0]),
-    .run = (const void *)build_run,
+    .run = (const void *)wni_index_build_run,
 };

@@ -60,7 +60,7 @@ typedef struct wni_array {
     wni_infile file;
     wni_mapping map;
     void *copy;
-    bool opened;
+    bool opened, used; /* used: asked for by wni_segment_array */
 } wni_array;
 
 typedef struct wni_index_files {

@@ -109,6 +109,8 @@ struct wn_index {
 wn_status wni_segment_array(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
                             const char *name, const char *descr, int dims, int64_t *shape,
                             const void **data);
+/* Bytes of the arrays that searching reads from memory. */
+int64_t wni_index_memory(const wn_index *index);
 /* 1 when the segment has it. */
 int wni_segment_has(const wn_index *index, const wni_segment *s, const char *name);
 /* WN_E_DATA: what an array says cannot be ("node 7 has 40 neighbours"), in one line that names its file. */

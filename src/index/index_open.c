@@ -73,9 +73,19 @@ wn_status wni_segment_array(wn_ctx *ctx, const wn_index *index, const wni_segmen
 
     WNI_TRY(need_array(ctx, index, s, name, descr, dims, shape, &a));
     if (!a->data || !a->opened) WNI_TRY(wni_array_map(ctx, a, a->opened));
+    a->used = true;
     *data = a->data;
 done:
     return st;
+}
+
+int64_t wni_index_memory(const wn_index *index)
+{
+    int64_t bytes = 0;
+
+    for (int32_t i = 0; i < index->files->n; i++)
+        if (index->files->v[i].used) bytes += index->files->v[i].bytes;
+    return bytes;
 }
 
 wn_status wni_segment_file(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
@@ -207,6 +217,7 @@ static wn_status open_rows(wn_ctx *ctx, const wn_index *index, wni_segment *s)
         st = wn_pool_open(ctx, (const char *const *)&a->path, 1, &opt, &rows);
     } else {
         WNI_TRY(wni_array_map(ctx, a, a->opened));
+        a->used = !s->kind->rows_on_disk;
         st = wn_pool_wrap(ctx, a->data, s->n, index->d, (wn_dtype)dtype, index->metric, &rows);
     }
     s->rows = rows;

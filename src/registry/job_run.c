@@ -310,6 +310,16 @@ static void add_filter(const wn_ctx *ctx, const wn_filter_counts *before, json_t
                                   (json_int_t)(now.plain - before->plain)));
 }
 
+/* What a plan found out beside the estimate. */
+static wn_status plan_summary(wn_job *job, const wni_run *run)
+{
+    char *text = json_dumps(run->record, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    wn_status st = text ? wni_job_replace(job->ctx, &job->summary, text) : wni_nomem(job->ctx, 1);
+
+    free(text); /* allowed: jansson made it */
+    return st;
+}
+
 static wn_status finish(wn_job *job, wni_run *run, uint64_t *stamp, int64_t begin_ns,
                         double begin_cpu, const wn_filter_counts *begin_filter)
 {
@@ -381,6 +391,7 @@ static wn_status run_job(wn_job *job, int plan, wn_estimate *estimate)
     texts = run.table != NULL;
     WNI_TRY(call_family(job, &run));
     if (estimate) *estimate = run.estimate;
+    if (plan) WNI_TRY(plan_summary(job, &run));
     if (!plan) {
         wn_table_free(run.table);
         run.table = NULL;
