@@ -19,6 +19,6 @@ from ._sampler import Sampler
 
 __version__ = _lib.version().decode()
 
-__all__ = [*_generated_names, "ClassifierEstimator", "ClusterEstimator", "DataError", "Filter", "Index", "InputTypeError", "InternalError",
-           "MissingFileError", "OutOfMemory", "Result", "Sampler", "SystemFailure", "UsageError", "WinnowError",
-           "WinnowWarning"]
+__all__ = [*_generated_names, "ClassifierEstimator", "ClusterEstimator", "DataError", "Filter", "Index",
+           "InputTypeError", "InternalError", "MissingFileError", "OutOfMemory", "Result",
+           "Sampler", "SystemFailure", "UsageError", "WinnowError", "WinnowWarning"]
