@@ -23,6 +23,13 @@ wn_status wni_books_train(wn_ctx *ctx, const float *x, int64_t n, int64_t d, uin
 /* Memory of that. */
 int64_t wni_books_train_bytes(int64_t n, int64_t d);
 
+/* Moves centers (WNI_BOOK, d) so that each is the mean of an equal share of x (n, d), and finds what to take off
+ * the squared distance to each, off (WNI_BOOK), for that share to be its nearest: optimal transport, as
+ * zhan2022 assign codes in training. Large n are thinned out. */
+wn_status wni_books_balance(wn_ctx *ctx, const float *x, int64_t n, int64_t d, float *centers,
+                            float *off);
+int64_t wni_books_balance_bytes(int64_t n, int64_t d);
+
 /* Head of the scratch, before the table (m, WNI_BOOK): a squared distance is base + unit * (sum of entries). */
 typedef struct wni_books_query {
     float base, unit;

@@ -58,7 +58,7 @@ static void half_norms(const float *books, int64_t width, float *bias)
 static wn_status train_part(wn_ctx *ctx, const wni_mat *sample, int64_t first, int64_t width,
                             uint64_t seed, int uniform, float *books, float *bias)
 {
-    float *x = NULL, *centers = NULL;
+    float *x = NULL, *centers = NULL, off[WNI_BOOK] = {0};
     wn_status st = WN_OK;
 
     WNI_NEW(ctx, x, sample->n * width);
@@ -66,11 +66,13 @@ static wn_status train_part(wn_ctx *ctx, const wni_mat *sample, int64_t first, i
     for (int64_t i = 0; i < sample->n; i++)
         memcpy(x + i * width, wni_mat_row(sample, i) + first, (size_t)width * sizeof *x);
     WNI_TRY(wni_books_train(ctx, x, sample->n, width, seed, centers));
+    if (uniform) WNI_TRY(wni_books_balance(ctx, x, sample->n, width, centers, off));
     for (int64_t j = 0; j < width; j++)
         for (int64_t c = 0; c < WNI_BOOK; c++)
             books[j * WNI_BOOK + c] = centers[c * width + j];
     half_norms(books, width, bias);
-    (void)uniform;
+    for (int64_t c = 0; c < WNI_BOOK; c++)
+        bias[c] -= off[c] / 2;
 done:
     wni_free(ctx, x);
     wni_free(ctx, centers);
@@ -86,8 +88,8 @@ static wn_status train(wn_ctx *ctx, const wni_mat *sample, const wni_code_params
         wn_status st;
 
         wni_progress(ctx, "codebooks", i, m);
-        st = train_part(ctx, sample, first, part_first(sample->d, m, i + 1) - first, seed, 0,
-                        books + first * WNI_BOOK, bias + i * WNI_BOOK);
+        st = train_part(ctx, sample, first, part_first(sample->d, m, i + 1) - first, seed,
+                        params->uniform, books + first * WNI_BOOK, bias + i * WNI_BOOK);
         if (st != WN_OK) return st;
     }
     wni_progress(ctx, "codebooks", m, m);
@@ -200,7 +202,8 @@ static void pq_estimate(const wn_pool *rows, const wni_code_params *params, wn_e
 
     out->peak_bytes =
         (d + m) * WNI_BOOK * 4 +
-        wni_max(sample * (wni_ld(d) * 4 + 8 + width * 4) + wni_books_train_bytes(sample, width),
+        wni_max(sample * (wni_ld(d) * 4 + 8 + width * 4) + wni_books_train_bytes(sample, width) +
+                    (params->uniform ? wni_books_balance_bytes(sample, width) : 0),
                 wni_code_write_bytes(n, d, m) + 64 * WNI_CODE_RANGE * (WNI_BOOK + d) * 4);
     out->bytes_read = (double)n * (double)d * (double)wn_dtype_bytes(wn_pool_dtype(rows));
     out->flops = ((double)n + 20 * (double)sample) * (double)d * 2 * WNI_BOOK;
