@@ -25,7 +25,7 @@ int64_t wni_books_train_bytes(int64_t n, int64_t d);
 
 /* Moves centers (WNI_BOOK, d) so that each is the mean of an equal share of x (n, d), and finds what to take off
  * the squared distance to each, off (WNI_BOOK), for that share to be its nearest: optimal transport, as
- * zhan2022 assign codes in training. Large n are thinned out. */
+ * zhan2022 assign codes in training. */
 wn_status wni_books_balance(wn_ctx *ctx, const float *x, int64_t n, int64_t d, float *centers,
                             float *off);
 int64_t wni_books_balance_bytes(int64_t n, int64_t d);

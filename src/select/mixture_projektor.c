@@ -11,7 +11,7 @@
 #include "select/allocate.h"
 #include "select/notes.h"
 #include "select/recipe.h"
-#include "scan/sinkhorn.h"
+#include "select/sinkhorn.h"
 #include "select/sources.h"
 
 extern const wn_method wni_method_select_mixture_projektor;

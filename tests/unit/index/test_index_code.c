@@ -517,6 +517,61 @@ static void hard_rows(void **state)
     wn_ctx_free(ctx);
 }
 
+/* Share of the rows that would have to move for all entries to have the same number, mean over the parts. */
+static double crowding(wn_ctx *ctx, const plan *it, const float *v, int64_t n, int64_t d)
+{
+    int64_t shape[2], wrong = 0;
+    const uint8_t *rows;
+    opened o;
+
+    ts_ok(ctx, make(ctx, it, v, n, d, WN_F32, WN_L2, "crowd"));
+    o = open_code(ctx, it, "crowd");
+    rows = array(ctx, &o, "code.npy", "|u1", 2, shape);
+    for (int64_t p = 0; p < shape[1]; p++) {
+        int64_t size[256] = {0};
+
+        for (int64_t i = 0; i < n; i++)
+            size[rows[i * shape[1] + p]]++;
+        for (int c = 0; c < 256; c++)
+            wrong += llabs(size[c] - n / 256);
+    }
+    close_code(ctx, &o);
+    return (double)wrong / 2 / (double)n / (double)shape[1];
+}
+
+/* Rows of a normal distribution crowd in its middle; k-means has few centres far out with few rows each. */
+static void uniform_codebooks_are_used_evenly(void **state)
+{
+    enum { M = 5120, D = 8 };
+    float *v = ts_normal(M, D, 8);
+    wn_ctx *ctx = ts_ctx(2, -1);
+    plan it = plan_of(WN_CODE_PQ, 2);
+    double plain = crowding(ctx, &it, v, M, D), even;
+
+    (void)state;
+    it.p.pq_uniform = 1;
+    even = crowding(ctx, &it, v, M, D);
+    if (!(even < 0.05 && plain > 3 * even))
+        fail_msg("rows out of place: %.3f plain, %.3f uniform", plain, even);
+    free(v);
+    v = ts_normal(N, 50, 9);
+    it = plan_of(WN_CODE_PQ, 0);
+    it.p.pq_uniform = 1;
+    wn_ctx_free(ctx);
+    ctx = ts_ctx(1, 0);
+    ts_ok(ctx, make(ctx, &it, v, N, 50, WN_F32, WN_L2, "even1"));
+    wn_ctx_free(ctx);
+    ctx = ts_ctx(8, -1);
+    ts_ok(ctx, make(ctx, &it, v, N, 50, WN_F32, WN_L2, "even8"));
+    assert_true(ts_same_tree(ts_path("even1"), ts_path("even8")));
+    /* Nothing to share out: all rows alike. */
+    for (int i = 0; i < N * 50; i++)
+        v[i] = 1;
+    ts_ok(ctx, make(ctx, &it, v, N, 50, WN_F32, WN_L2, "alike"));
+    wn_ctx_free(ctx);
+    free(v);
+}
+
 static void rotations_keep_lengths(void **state)
 {
     wn_ctx *ctx = ts_ctx(1, -1);
@@ -664,6 +719,7 @@ int main(void)
         cmocka_unit_test(codes_of_real_features),
         cmocka_unit_test(rows_in_place_are_not_written_again),
         cmocka_unit_test(hard_rows),
+        cmocka_unit_test(uniform_codebooks_are_used_evenly),
         cmocka_unit_test(rotations_keep_lengths),
         cmocka_unit_test(parameters_that_do_not_go_together),
         cmocka_unit_test(arrays_that_do_not_fit),

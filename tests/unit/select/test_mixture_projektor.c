@@ -8,7 +8,7 @@
 
 #include "support/support.h"
 #include "base/rng.h"
-#include "scan/sinkhorn.h"
+#include "select/sinkhorn.h"
 
 /* ---- transport --------------------------------------------------------------------------------------- */
 

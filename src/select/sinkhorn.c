@@ -4,7 +4,7 @@
 
 #include "base/fixmath.h"
 #include "kernels/kernels.h"
-#include "scan/sinkhorn.h"
+#include "select/sinkhorn.h"
 
 #define GRAIN 16 /* potentials a range */
 
