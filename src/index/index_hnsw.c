@@ -19,7 +19,7 @@ WN_PARAM_TABLE(wn_index_hnsw_params, WN_INDEX_HNSW_PARAMS);
 
 /* Under a filter that this share of the rows passes, the walk goes through all nodes; below it the others are
  * bridges. */
-#define SWEEP_SHARE 0.4
+#define SWEEP_SHARE 0.2
 #define SWEEP_MOST  4096 /* width of a sweep */
 
 /* ---- building ----------------------------------------------------------------------------------------- */

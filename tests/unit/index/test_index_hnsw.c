@@ -364,7 +364,7 @@ static void test_recall_on_features(void **state)
 static void test_filters(void **state)
 {
     enum { N = 8000, Q = 40, D = 24, CLUSTERS = 20 };
-    static const int percent[] = {99, 60, 41, 39, 10, 3, 1};
+    static const int percent[] = {99, 60, 21, 19, 10, 3, 1};
     static int32_t labels[N];
     static uint64_t bits[N / 64];
     float *v = ts_blobs(N, D, CLUSTERS, 0.5, 2, labels),
