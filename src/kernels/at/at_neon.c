@@ -12,8 +12,11 @@ static inline float32x4_t step(float32x4_t sum, const float *a, float32x4_t b)
 void wni_l2sq_at_neon(const float *q, const float *rows, int64_t ld, const int32_t *at, int64_t n,
                       float *out)
 {
+    const int64_t ahead = wni_at_ahead(ld * 4);
+
+    wni_at_fetch(rows, ld * 4, at, n, 0, ahead);
     for (int64_t i = 0; i < n; i++) {
-        if (i % WNI_AT_ROWS == 0) wni_at_fetch(rows, ld * 4, at, n, i + WNI_AT_ROWS);
+        wni_at_fetch(rows, ld * 4, at, n, i + ahead, i + ahead + 1);
         out[i] = wni_l2sq_neon(q, rows + wni_at_row(at, n, i) * ld, ld);
     }
 }
@@ -21,11 +24,14 @@ void wni_l2sq_at_neon(const float *q, const float *rows, int64_t ld, const int32
 void wni_l2sq_f16_at_neon(const float *q, const uint16_t *rows, int64_t ld, const int32_t *at,
                           int64_t n, float *out)
 {
+    const int64_t ahead = wni_at_ahead(ld * 2);
+
+    wni_at_fetch(rows, ld * 2, at, n, 0, ahead);
     for (int64_t i = 0; i < n; i++) {
         const uint16_t *row = rows + wni_at_row(at, n, i) * ld;
         float32x4_t q0 = vdupq_n_f32(0), q1 = q0, q2 = q0, q3 = q0;
 
-        if (i % WNI_AT_ROWS == 0) wni_at_fetch(rows, ld * 2, at, n, i + WNI_AT_ROWS);
+        wni_at_fetch(rows, ld * 2, at, n, i + ahead, i + ahead + 1);
         for (int64_t l = 0; l < ld; l += WNI_LANES) {
             float16x8_t low = vreinterpretq_f16_u16(vld1q_u16(row + l));
             float16x8_t high = vreinterpretq_f16_u16(vld1q_u16(row + l + 8));
@@ -42,12 +48,15 @@ void wni_l2sq_f16_at_neon(const float *q, const uint16_t *rows, int64_t ld, cons
 void wni_l2sq_i8_at_neon(const wni_query_i8 *q, const int8_t *rows, int64_t ld, const int32_t *at,
                          int64_t n, float *out)
 {
+    const int64_t ahead = wni_at_ahead(ld);
+
+    wni_at_fetch(rows, ld, at, n, 0, ahead);
     for (int64_t i = 0; i < n; i++) {
         const int8_t *row = rows + wni_at_row(at, n, i) * ld;
         int32x4_t squares = vdupq_n_s32(0), products = squares;
         uint32_t square, product;
 
-        if (i % WNI_AT_ROWS == 0) wni_at_fetch(rows, ld, at, n, i + WNI_AT_ROWS);
+        wni_at_fetch(rows, ld, at, n, i + ahead, i + ahead + 1);
         for (int64_t l = 0; l < ld; l += 8) {
             int16x8_t x = vmovl_s8(vld1_s8(row + l)), y = vld1q_s16(q->q + l);
 
