@@ -109,7 +109,8 @@ def bench(name, path, metric, k, rounds, winnow, folder, with_peer):
             recall["PyNNDescent"] = judge.recall(np.load(out, mmap_mode="r"))
     shape = judge.x.shape
     lines = [f"{name}: {shape[0]:,} x {shape[1]}, {metric}, k={k}, {rounds} rounds in turn.", "",
-             "| | median s | min – max | median CPU s | peak memory MB | recall |", "| --- | --- | --- | --- | --- | --- |"]
+             "| | median s | min – max | median CPU s | peak memory MB | recall |",
+             "| --- | --- | --- | --- | --- | --- |"]
     for what, times in found.items():
         if times:
             wall = [t[0] for t in times]
@@ -121,8 +122,8 @@ def bench(name, path, metric, k, rounds, winnow, folder, with_peer):
             pairs = list(zip(found[what], found["winnow graph descent"]))
             wall = statistics.median(a[0] / b[0] for a, b in pairs)
             cpu = statistics.median(a[1] / b[1] for a, b in pairs)
-            lines += ["", f"`graph descent` is {wall:.1f} times as fast as {what} (processor time: {cpu:.1f} times; "
-                          "medians of the rounds' ratios)."]
+            lines += ["", f"`graph descent` is {wall:.1f} times as fast as {what} (processor time: "
+                          f"{cpu:.1f} times; medians of the rounds' ratios)."]
     print("\n".join(lines), flush=True)
     return lines + [""]
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Benchmarks beside the peers.   run.sh [BUILD] [scan|kmeans|memory|graph|select|sampler|minhash|python|hnsw|selection...]
+# Benchmarks beside the peers.
+#   run.sh [BUILD] [scan|kmeans|memory|graph|select|sampler|minhash|python|hnsw|selection...]
 # UPDATE=1 writes docs/benchmarks.md and, of selection, docs/selection.md. ROUNDS=3, ROWS, DIM, K change the size;
 # QUICK=1 makes selection a matter of minutes, SCALE=0.02 scan one of seconds; SCAN="w1 w4" is a part of it.
 set -u

@@ -23,7 +23,8 @@
 
 struct wni_self_work {
     float scores[TILE_ROWS * WNI_SCAN_COLUMNS];
-    float other[WNI_GROUP8]; /* whole lines: what columns need */
+    /* What columns need, on whole lines in the work of every thread. */
+    float other[WNI_GROUP8] __attribute__((aligned(WNI_ALIGN)));
     float value[WNI_SCAN_COLUMNS];
     int64_t j[WNI_SCAN_COLUMNS];
     int32_t hits[WNI_SCAN_COLUMNS];
