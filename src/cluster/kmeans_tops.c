@@ -43,7 +43,7 @@ static void close_group(const wni_km_step *s, const wni_km_tile *t, int64_t row0
         t->top[i] = -INFINITY;
 }
 
-static void raise(float *restrict top, const float *restrict panel, int64_t n)
+static void lift_tops(float *restrict top, const float *restrict panel, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
         top[i] = panel[i] > top[i] ? panel[i] : top[i];
@@ -71,7 +71,7 @@ static wn_status bound_groups(wn_ctx *ctx, const wni_km_step *s, const wni_km_ti
             int64_t past = wni_min((group + 1) * g->size, end) - first;
 
             for (int64_t p = from / WNI_PANEL8; p * WNI_PANEL8 < past; p++)
-                raise(t->top, t->tops + p * n, n);
+                lift_tops(t->top, t->tops + p * n, n);
             if ((group + 1) * g->size > end && end < s->km->k) break; /* goes on in the next 64 */
             close_group(s, t, row0, n, group);
         }
