@@ -77,7 +77,7 @@ done:
 }
 
 /* The best potentials of all steps, and the labels by them. */
-static wn_status raise(wn_ctx *ctx, balance *b, int64_t *size)
+static wn_status lift(wn_ctx *ctx, balance *b, int64_t *size)
 {
     const double share = (double)b->rows.n / WNI_BOOK;
     double wrong, least = INFINITY, step, mean = 0;
@@ -141,7 +141,7 @@ wn_status wni_books_balance(wn_ctx *ctx, const float *x, int64_t n, int64_t d, f
     for (int round = 0; round <= ROUNDS; round++) {
         if (round > 0) WNI_TRY(move(ctx, &b, size));
         WNI_TRY(wni_parallel(ctx, n, 64, distance_range, &b));
-        WNI_TRY(raise(ctx, &b, size));
+        WNI_TRY(lift(ctx, &b, size));
     }
     for (int64_t c = 0; c < WNI_BOOK; c++)
         memcpy(centers + c * d, wni_mat_row(&b.centers, c), (size_t)d * sizeof *x);

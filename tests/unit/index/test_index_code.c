@@ -710,6 +710,44 @@ static void arrays_that_do_not_fit(void **state)
     wn_ctx_free(ctx);
 }
 
+/* Without memory at any point a build or an opening says so and leaves nothing behind. */
+static void no_memory_at_any_point(void **state)
+{
+    float *v = ts_normal(N, 6, 3);
+
+    (void)state;
+    for (int code = 0; code < CODES; code++)
+        for (int phase = 0; phase < 2; phase++) {
+            plan it = plan_of(code, code == WN_CODE_RQ ? 3 : code == WN_CODE_PQ ? 2 : 0);
+            ts_alloc memory = {.fail_at = -1};
+            int64_t count = 1;
+
+            it.p.pq_uniform = 1;
+            for (int64_t at = -1; at < count; at += 1 + (at >= 0 ? count / 60 : 0)) {
+                wn_ctx *ctx = ts_ctx(1, -1);
+                wn_status st;
+
+                if (phase) ts_ok(ctx, make(ctx, &it, v, N, 6, WN_F32, WN_COSINE, "memory"));
+                wn_ctx_free(ctx);
+                memory = (ts_alloc){.fail_at = at};
+                ctx = ts_ctx_failing(&memory, 1);
+                if (phase) {
+                    wn_index *index = NULL;
+
+                    st = wn_index_open(ctx, ts_path("memory"), &index);
+                    wn_index_free(index);
+                } else {
+                    st = make(ctx, &it, v, N, 6, WN_F32, WN_COSINE, "memory");
+                }
+                if (at < 0) count = memory.count;
+                assert_int_equal(st, at < 0 ? WN_OK : WN_E_NOMEM);
+                wn_ctx_free(ctx);
+                assert_int_equal(memory.live, 0);
+            }
+        }
+    free(v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -721,6 +759,7 @@ int main(void)
         cmocka_unit_test(hard_rows),
         cmocka_unit_test(uniform_codebooks_are_used_evenly),
         cmocka_unit_test(rotations_keep_lengths),
+        cmocka_unit_test(no_memory_at_any_point),
         cmocka_unit_test(parameters_that_do_not_go_together),
         cmocka_unit_test(arrays_that_do_not_fit),
     };
