@@ -63,7 +63,7 @@ WN_API wn_status wn_graph_knn(wn_ctx *ctx, const wn_graph_input *in,
                               const wn_graph_knn_params *params, wn_graph **out);
 
 #define WN_GRAPH_RADIUS_PARAMS(P) \
-    P(f64, radius, 0.1, 0, 1e9,   \
+    P(f64, radius, 0.001, 0, 1e9, \
       "largest distance of neighbours: Euclidean, or 1 - cosine under that metric")
 WN_PARAM_STRUCT(wn_graph_radius_params, WN_GRAPH_RADIUS_PARAMS);
 

@@ -128,12 +128,16 @@ static wn_status load(wn_ctx *ctx, wni_self_scan *s, wni_self_block *to, int64_t
     to->first = first;
     to->rows.n = n;
     WNI_TRY(wni_parallel(ctx, n, 64, load_range, &arg));
-    WNI_TRY(
-        wni_filter_new(ctx, &to->rows, s->scan->half ? s->scan->half + first : NULL, &to->filter));
+    /* Codes are a convenience: most of what is left stays with the caller, whose results may grow. */
+    if (wni_filter_bytes(to->rows.d, n) <= wni_budget_left(ctx) / 4)
+        WNI_TRY(wni_filter_new(ctx, &to->rows, s->scan->half ? s->scan->half + first : NULL,
+                               &to->filter));
     if (to->filter && s->tile_rows == 0) {
-        s->tile_rows = wni_filter_tile_rows(ctx, to->filter, n);
-        if (ctx->threads * wni_filter_tile_bytes(to->filter, s->tile_rows, 0) >
-            wni_budget_left(ctx))
+        const int64_t rows = wni_filter_tile_rows(ctx, to->filter, n);
+
+        if (ctx->threads * wni_filter_tile_bytes(to->filter, rows, 0) <= wni_budget_left(ctx) / 4)
+            s->tile_rows = rows;
+        else
             unpack(ctx, to);
     }
     to->stripe = stripe_rows(ctx, to);
@@ -193,6 +197,10 @@ wn_status wni_scan_self(wn_ctx *ctx, wni_self *scan)
             WNI_TRY(load(ctx, &s, &b, other, wni_min(rows, n - other)));
             WNI_TRY(play(ctx, &s, done++, blocks * (blocks + 1) / 2));
         }
+    }
+    if (s.tile_rows > 0) {
+        atomic_fetch_add(&ctx->filter_rows, n);
+        atomic_fetch_add(&ctx->filter_verified, n);
     }
     wni_progress(ctx, "compare rows", n, n);
 done:
