@@ -14,7 +14,7 @@
 
 /* Longer rows are cut into pieces, for blocks of LONG_M x 4 pairs. */
 #define LONG_LD    1280
-#define LONG_PIECE 1024
+#define LONG_PIECE 768
 #define LONG_M     64
 
 #define MIN(x, y) ((x) < (y) ? (x) : (y))
