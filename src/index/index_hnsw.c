@@ -20,6 +20,7 @@ WN_PARAM_TABLE(wn_index_hnsw_params, WN_INDEX_HNSW_PARAMS);
 /* Under a filter that this share of the rows passes, the walk goes through all nodes; below it the others are
  * bridges. */
 #define SWEEP_SHARE 0.2
+#define NEARLY_ALL  0.9  /* a few rows deleted: no filter to speak of */
 #define SWEEP_MOST  4096 /* width of a sweep */
 
 /* ---- building ----------------------------------------------------------------------------------------- */
@@ -422,7 +423,6 @@ static double hnsw_cost(const wn_index *index, const wni_segment *s, const wni_a
 {
     const way taken = way_of(s->state, s, ask);
     const double d = (double)index->d;
-
     const double share = (double)wni_max(ask->n_allowed, 1) / (double)s->n;
 
     /* Nanoseconds, about: comparisons on the way, looking across bridges, a row of the scan. */
@@ -432,6 +432,8 @@ static double hnsw_cost(const wn_index *index, const wni_segment *s, const wni_a
     const double scanned = 0.022 * d + (20 + 0.6 * d) / (double)wni_max(ask->n, 1);
 
     if (wni_max(ask->effort, ask->k) > EF_MOST) return INFINITY;
+    /* Without a filter an effort is a promise of some recall, no less and no more for many queries at once. */
+    if (share > NEARLY_ALL) return 0;
     return (walk + across) / scanned;
 }
 
