@@ -16,8 +16,9 @@
 #define GRAIN  64 /* rows of a range */
 /* Centres are means and lie closer together than rows do: their squared distance counts so many times when
  * it is held against that of a row. */
-#define APART        2.0f
-#define BATCH_FLOATS ((int64_t)1 << 26)
+#define APART 2.0f
+#define BATCH_FLOATS \
+    ((int64_t)1 << 27) /* at most; the fewer batches, the fewer passes over the pool */
 
 int32_t wni_disk_closure(int64_t *at, float *dist2, int64_t m, int32_t copies, float far2,
                          float (*between)(const void *self, int64_t a, int64_t b), const void *self)

@@ -10,7 +10,8 @@
 
 #include "index/disk_impl.h"
 
-#define BATCH_FLOATS ((int64_t)1 << 26)
+#define BATCH_FLOATS \
+    ((int64_t)1 << 27) /* at most; the fewer batches, the fewer passes over the pool */
 
 wn_dtype wni_disk_dtype(wn_dtype pool, wn_metric metric, int32_t code)
 {

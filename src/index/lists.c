@@ -334,8 +334,9 @@ wn_status wni_lists_estimate(wn_ctx *ctx, const wn_pool *pool, const wni_lists_p
     /* While cells are split: the least batch, its pairs, a k-means over it. */
     split = wni_min(CELL_FLOATS, n * d) * 4 + wni_min(CELL_FLOATS / d, n) * 64 + ((int64_t)8 << 20);
     *out = (wn_estimate){0};
-    out->peak_bytes = n * 8 + first * (d * 4 + 24) + m * 8 +
-                      wni_max(train.peak_bytes + m * 8, split + many * (ld * 4 + 8) * 2);
+    out->peak_bytes =
+        n * 8 + first * (d * 4 + 24) + m * 8 +
+        wni_max(train.peak_bytes + m * 8, split + train.peak_bytes + many * (ld * 4 + 8) * 2);
     out->flops =
         train.flops + 2.0 * (double)n * (double)ld * ((double)first + 256.0 * (double)p->max_iter);
     out->bytes_read = train.bytes_read +

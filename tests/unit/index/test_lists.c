@@ -158,8 +158,8 @@ static void same(const wni_lists *a, const wni_lists *b)
 static void same_bytes_everywhere(void **state)
 {
     static const int threads[] = {1, 2, 8};
-    enum { N = 40000, D = 33 };
-    const wni_lists_params p = {12, 400, 800, 16, 4, 5};
+    enum { N = 60000, D = 33 };
+    const wni_lists_params p = {60, 200, 400, 16, 4, 5};
 
     (void)state;
     for (int metric = 0; metric < 2; metric++) {
@@ -171,7 +171,7 @@ static void same_bytes_everywhere(void **state)
             for (int t = 0; t < 3; t++) {
                 wn_ctx *ctx = ts_ctx(threads[t], isa);
                 wn_pool *pool;
-                if (t == 2) ctx->budget_bytes = (int64_t)16 << 20; /* several batches */
+                if (t == 1) ctx->budget_bytes = (int64_t)24 << 20; /* several batches */
                 ts_ok(ctx, wn_pool_wrap(ctx, v, N, D, WN_F32, (wn_metric)metric, &pool));
                 if (first.n == 0) {
                     ts_ok(first_ctx, wni_lists_make(first_ctx, pool, &p, &first));
