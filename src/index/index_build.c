@@ -100,6 +100,44 @@ done:
     return st;
 }
 
+typedef struct sums_arg {
+    const wn_pool *rows;
+    uint32_t *sums; /* (n) */
+} sums_arg;
+
+static wn_status sums_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
+{
+    const sums_arg *a = arg;
+    const int64_t d = wn_pool_dim(a->rows), ld = wni_ld(d);
+    float *row = NULL;
+    wn_status st;
+
+    (void)worker;
+    WNI_NEW(ctx, row, ld);
+    for (int64_t i = begin; i < end; i++) {
+        WNI_TRY(wn_pool_read(ctx, a->rows, i, 1, row, ld));
+        a->sums[i] = wni_row_sum(row, d);
+    }
+done:
+    wni_free(ctx, row);
+    return st;
+}
+
+/* Of exact rows that a search fetches from the disk one by one, so that a damaged one is noticed. */
+static wn_status write_row_sums(wn_ctx *ctx, const wni_index_build *b)
+{
+    const int64_t n = wn_pool_rows(b->rows);
+    sums_arg a = {b->rows, NULL};
+    wn_status st;
+
+    WNI_NEW(ctx, a.sums, n);
+    WNI_TRY(wni_parallel(ctx, n, 4096, sums_range, &a));
+    WNI_TRY(wni_build_npy(b, "row_sums.npy", "<u4", sizeof *a.sums, &n, 1, a.sums));
+done:
+    wni_free(ctx, a.sums);
+    return st;
+}
+
 /* ---- one segment ---------------------------------------------------------------------------------------- */
 
 /* The rows as they were just written: contiguous, mapped. */
@@ -127,6 +165,8 @@ static wn_status build_kind(wn_ctx *ctx, const wni_index_head *head, wni_index_b
     WNI_TRY(kind->estimate(ctx, pool, head->params, &estimate));
     WNI_TRY(wni_budget_need(ctx, estimate.peak_bytes, "building the index"));
     b->rows = pool;
+    if (kind->rows_on_disk && ((const wn_index_flat_params *)head->params)->code != WN_CODE_F32)
+        WNI_TRY(write_row_sums(ctx, b));
     WNI_TRY(kind->build(ctx, b));
 done:
     b->rows = NULL;

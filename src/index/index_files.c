@@ -240,6 +240,11 @@ wn_status wni_array_find(wn_ctx *ctx, const char *dir, const char *prefix, const
 
 #define READ_BYTES 65536 /* at a time, of an array that is not mapped */
 
+uint32_t wni_row_sum(const float *row, int64_t d)
+{
+    return (uint32_t)XXH3_64bits(row, (size_t)d * sizeof *row);
+}
+
 typedef struct sum_arg {
     const wni_array *a;
     uint64_t *sums; /* (chunks) */

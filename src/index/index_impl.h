@@ -80,6 +80,8 @@ struct wni_segment {
     const wn_pool *rows; /* (n, d) exact rows under the metric of the index */
     const int64_t *ids;  /* (n); NULL = first_id + position */
     int64_t first_id;
+    const uint32_t
+        *row_sums; /* (n) wni_row_sum of each exact row that is read unchecked; NULL = none */
     const uint64_t *dead; /* (n) bits, 1 = deleted; NULL = none */
     void *state;          /* of the kind */
     char *table_path;     /* NULL = none */
@@ -152,6 +154,9 @@ static inline int64_t wni_segment_id(const wni_segment *s, int64_t position)
 {
     return s->ids ? s->ids[position] : s->first_id + position;
 }
+
+/* A checksum of a row as it is read, (d). */
+uint32_t wni_row_sum(const float *row, int64_t d);
 
 static inline int wni_bit(const uint64_t *bits, int64_t i)
 {

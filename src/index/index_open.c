@@ -255,6 +255,12 @@ static wn_status open_segment(wn_ctx *ctx, const wn_index *index, wni_segment *s
             return wni_segment_damaged(ctx, index, s, "ids.npy", "it has not one id per row");
         s->ids = data;
     }
+    if (wni_segment_has(index, s, "row_sums.npy")) {
+        WNI_TRY(wni_segment_array(ctx, index, s, "row_sums.npy", "<u4", 1, shape, &data));
+        if (shape[0] != s->n)
+            return wni_segment_damaged(ctx, index, s, "row_sums.npy", "it has not one sum per row");
+        s->row_sums = data;
+    }
     if (wni_segment_has(index, s, "deleted.npy")) {
         WNI_TRY(wni_segment_array(ctx, index, s, "deleted.npy", "<u8", 1, shape, &data));
         if (shape[0] != (s->n + 63) / 64)

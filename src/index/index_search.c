@@ -122,8 +122,13 @@ static wn_status merge_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, 
             if (m < GATHER && i < want) continue;
             if (m == 0) continue;
             if ((st = wn_pool_gather(ctx, s->s->rows, near, m, rows, s->ld)) != WN_OK) return st;
-            for (int64_t j = 0; j < m; j++)
-                keep(s, q, s->kernels->l2sq(x, rows + j * s->ld, s->ld), near[j]);
+            for (int64_t j = 0; j < m; j++) {
+                const float *row = rows + j * s->ld;
+                if (s->s->row_sums && wni_row_sum(row, s->index->d) != s->s->row_sums[near[j]])
+                    return wni_segment_damaged(ctx, s->index, s->s, "rows.npy",
+                                               "the checksum of a row does not match");
+                keep(s, q, s->kernels->l2sq(x, row, s->ld), near[j]);
+            }
             s->verified[worker * 8] += m;
             m = 0;
         }
