@@ -223,23 +223,6 @@ const char *wni_os_env(const char *name)
     return getenv(name);
 }
 
-wn_isa wni_os_isa(void)
-{
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    /* Every processor with AVX2 has F16C, for which clang 14 has no name here. */
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
-            return __builtin_cpu_supports("avx512vnni") ? WN_ISA_VNNI : WN_ISA_AVX512;
-        return WN_ISA_AVX2;
-    }
-#elif defined(__aarch64__)
-    return WN_ISA_NEON; /* every ARM64 processor has it */
-#endif
-    return WN_ISA_BASE;
-}
-
 void wni_os_large_pages(void *block, size_t bytes)
 {
 #ifdef MADV_HUGEPAGE

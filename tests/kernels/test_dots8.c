@@ -3,6 +3,9 @@
  * codes8, walsh and dots8: every variant of this processor against the oracle, byte for byte.
  */
 #include "kernels/kernel_data.h"
+#if defined(__x86_64__)
+#include "kernels/emulated_amx.h"
+#endif
 
 static void codes8_is_the_oracle(void **state)
 {
@@ -82,7 +85,7 @@ static void walsh_is_the_oracle(void **state)
     free(v), free(want);
 }
 
-enum { ROWS = 20, ROOM = ROWS * WNI_GROUP8 };
+enum { ROWS = 75, ROOM = ROWS * WNI_GROUP8 };
 
 typedef struct outcome {
     int64_t count;
@@ -111,9 +114,12 @@ static void run(const wni_kernels *k, const wni_group8 *g, const uint8_t *x, int
     o->count = k->dots8(g, x, m, ld, &rows, &hits);
 }
 
-static void dots8_is_the_oracle(void **state)
+/* `only`, or NULL for every level of this processor. */
+static void dots8_as_the_oracle(const wni_kernels *only)
 {
-    static const int64_t lengths[] = {16, 48, 256, 1040};
+    static const int64_t lengths[] = {16, 48, 256, 1040, 64, 80, 112};
+    static const int64_t counts[] = {0,  1,  2,  3,  4,  5,  6,  7,  8, 14,
+                                     15, 16, 17, 20, 31, 32, 33, 64, 75};
     static const float floors[] = {-3e38f, -1, 40, 1e30f};
     int8_t *codes = kt_alloc(64 * 1040);
     uint8_t *x = kt_alloc(ROWS * 1040);
@@ -122,8 +128,7 @@ static void dots8_is_the_oracle(void **state)
     outcome *want = malloc(sizeof *want), *got = malloc(sizeof *got);
     int64_t hits = 0;
 
-    (void)state;
-    for (int l = 0; l < 4; l++) {
+    for (int l = 0; l < 7; l++) {
         const int64_t ld = lengths[l];
         wni_group8 g = {codes,         start,         columns, columns + 64,
                         columns + 128, columns + 192, 640,     NULL};
@@ -140,20 +145,22 @@ static void dots8_is_the_oracle(void **state)
             columns[192 + c] = c >= 60 ? -INFINITY : columns[128 + c] - 1;
             columns[256 + c] = c % 3 ? (float)(c % 20) : c > 40 ? INFINITY : -0x1p126f;
         }
-        for (int64_t m = 0; m <= ROWS; m += m < 8 ? 1 : 6)
+        for (int n = 0; n < 19; n++)
             for (int keep = -1; keep < 6; keep++) /* -1: 0 with needs of the columns' own */
                 for (int f = 0; f < 4; f++) {
                     const int lift = keep < 0 ? 0 : keep % 3;
+                    const int64_t m = counts[n];
 
                     g.other = keep < 0 ? columns + 256 : NULL;
                     run(wni_kernels_oracle(), &g, x, m, ld, lift, keep / 3, floors[f], want);
                     hits += want->count;
-                    for (int isa = 0; isa <= (int)ts_best_isa(); isa++) {
-                        run(wni_kernels_at(isa), &g, x, m, ld, lift, keep / 3, floors[f], got);
+                    for (int isa = 0; isa <= (only ? 0 : (int)ts_best_isa()); isa++) {
+                        run(only ? only : wni_kernels_at(isa), &g, x, m, ld, lift, keep / 3,
+                            floors[f], got);
                         if (memcmp(want, got, sizeof *got) != 0)
-                            fail_msg("level %s, ld %d, m %d, keep %d, floor %g: %d hits, not %d",
-                                     wn_isa_name(isa), (int)ld, (int)m, keep, (double)floors[f],
-                                     (int)got->count, (int)want->count);
+                            fail_msg("%s, ld %d, m %d, keep %d, floor %g: %d hits, not %d",
+                                     only ? "emulated" : wn_isa_name(isa), (int)ld, (int)m, keep,
+                                     (double)floors[f], (int)got->count, (int)want->count);
                     }
                 }
     }
@@ -161,13 +168,37 @@ static void dots8_is_the_oracle(void **state)
     free(codes), free(x), free(start), free(columns), free(want), free(got);
 }
 
+static void dots8_is_the_oracle(void **state)
+{
+    (void)state;
+    dots8_as_the_oracle(NULL);
+}
+
+/* The kernel for tiles has its own logic tested where there are none. */
+static void dots8_in_tiles_is_the_oracle(void **state)
+{
+    (void)state;
+#if defined(__x86_64__)
+    if (ts_best_isa() >= WN_ISA_VNNI) {
+        wni_kernels emulated = *wni_kernels_oracle();
+        const int64_t before = kt_tile_products();
+
+        emulated.dots8 = kt_dots8_emulated;
+        dots8_as_the_oracle(&emulated);
+        assert_true(kt_tile_products() > before);
+        return;
+    }
+#endif
+    print_message("no AVX-512 with VNNI here\n");
+    skip();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(codes8_is_the_oracle),
-        cmocka_unit_test(codes_by_hand),
-        cmocka_unit_test(walsh_is_the_oracle),
-        cmocka_unit_test(dots8_is_the_oracle),
+        cmocka_unit_test(codes8_is_the_oracle),         cmocka_unit_test(codes_by_hand),
+        cmocka_unit_test(walsh_is_the_oracle),          cmocka_unit_test(dots8_is_the_oracle),
+        cmocka_unit_test(dots8_in_tiles_is_the_oracle),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
