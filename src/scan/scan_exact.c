@@ -130,6 +130,96 @@ static wn_status settle_range(wn_ctx *ctx, void *arg, int worker, int64_t begin,
     return WN_OK;
 }
 
+/* ---- few queries ---------------------------------------------------------------------------------------- */
+
+#define FEW       8   /* queries for which scores and candidates cost more than the distances */
+#define FEW_TILE  128 /* base rows read at a time */
+#define FEW_GRAIN 4096
+
+typedef struct few {
+    const wni_kernels *kernels;
+    const wni_queries *base;
+    const float *x; /* (n, ld) queries */
+    int64_t n, k, ld, slot;
+    float *tiles;  /* (threads, slot) rows */
+    int64_t *size; /* (threads, n) */
+    int64_t *at;   /* (threads, n, k) */
+    float *key;    /* (threads, n, k) */
+} few;
+
+/* Which worker met a row does not show in the k best of all. */
+static wn_status few_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
+{
+    const few *f = arg;
+    float *rows = f->tiles + worker * f->slot;
+
+    for (int64_t b = begin; b < end; b += FEW_TILE) {
+        const int64_t m = wni_min(FEW_TILE, end - b);
+        wn_status st = wni_queries_read(ctx, f->base, b, m, rows, f->ld);
+
+        if (st != WN_OK) return st;
+        for (int64_t q = 0; q < f->n; q++) {
+            const int64_t heap = worker * f->n + q;
+            float *key = f->key + heap * f->k;
+
+            for (int64_t r = 0; r < m; r++) {
+                const float l2sq = f->kernels->l2sq(f->x + q * f->ld, rows + r * f->ld, f->ld);
+
+                if (!isfinite(l2sq))
+                    return wni_fail_at(ctx, b + r, WN_E_DATA,
+                                       "query %lld is so far from row %lld that the distance is "
+                                       "not finite in float32: scale the values down",
+                                       (long long)q, (long long)wni_queries_row(f->base, b + r));
+                if (f->size[heap] < f->k || -l2sq >= key[0])
+                    wni_topk_push(key, f->at + heap * f->k, f->k, &f->size[heap], -l2sq, b + r);
+            }
+        }
+    }
+    return WN_OK;
+}
+
+static wn_status exact_few(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base,
+                           int64_t k, int64_t *at, float *key)
+{
+    const int64_t threads = wn_ctx_threads(ctx), n = queries->n;
+    const int64_t ld = wni_ld(wn_pool_dim(base->pool));
+    few f = {.kernels = wni_kernels_of(ctx),
+             .base = base,
+             .n = n,
+             .k = k,
+             .ld = ld,
+             .slot = FEW_TILE * ld};
+    float *x = NULL;
+    wn_status st;
+
+    WNI_NEW(ctx, x, n * ld);
+    WNI_NEW(ctx, f.tiles, threads * f.slot);
+    WNI_NEW0(ctx, f.size, threads * n);
+    WNI_NEW(ctx, f.at, threads * n * k);
+    WNI_NEW(ctx, f.key, threads * n * k);
+    WNI_TRY(wni_queries_read(ctx, queries, 0, n, x, ld));
+    f.x = x;
+    WNI_TRY(wni_parallel(ctx, base->n, FEW_GRAIN, few_range, &f));
+    for (int64_t q = 0; q < n; q++) {
+        int64_t size = 0;
+
+        for (int64_t w = 0; w < threads; w++)
+            for (int64_t i = 0; i < f.size[w * n + q]; i++)
+                wni_topk_push(key + q * k, at + q * k, k, &size, f.key[(w * n + q) * k + i],
+                              f.at[(w * n + q) * k + i]);
+        wni_topk_sort(key + q * k, at + q * k, size);
+        for (int64_t i = 0; i < size; i++)
+            key[q * k + i] = 0.0f - key[q * k + i];
+    }
+done:
+    wni_free(ctx, x);
+    wni_free(ctx, f.tiles);
+    wni_free(ctx, f.size);
+    wni_free(ctx, f.at);
+    wni_free(ctx, f.key);
+    return st;
+}
+
 wn_status wni_scan_exact(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base,
                          int64_t k, int64_t *at, float *key)
 {
@@ -148,6 +238,7 @@ wn_status wni_scan_exact(wn_ctx *ctx, const wni_queries *queries, const wni_quer
     for (int64_t i = 0; i < queries->n * k; i++)
         at[i] = -1, key[i] = INFINITY;
     if (base->n == 0 || queries->n == 0) return WN_OK;
+    if (queries->n <= FEW) return exact_few(ctx, queries, base, k, at, key);
     room = wni_min(wni_max(wni_min(wni_budget_left(ctx) / 4, BLOCK_BYTES_MAX) / (e.wide * 12), 64),
                    queries->n);
     e.slot = (DOUBT_TILE + 1) * e.ld;
