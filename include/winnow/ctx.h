@@ -15,8 +15,8 @@ extern "C" {
 typedef struct wn_ctx wn_ctx;
 
 /* Levels of the processor. From WN_ISA_VNNI on, scans look through 8-bit codes first and verify in f32 what
- * could matter; the results are the same bytes. WN_ISA_AMX has that in tiles. WN_ISA_AVX512 and below are f32 alone. ARM64 has the levels
- * WN_ISA_BASE and WN_ISA_NEON, both f32 alone. */
+ * could matter; the results are the same bytes. WN_ISA_AMX does that in tiles. WN_ISA_AVX512 and below are f32
+ * alone. ARM64 has the levels WN_ISA_BASE and WN_ISA_NEON, both f32 alone. */
 typedef enum wn_isa {
     WN_ISA_BASE = 0,
     WN_ISA_AVX2,

@@ -76,8 +76,12 @@ static void emulated_dot8(int sums, int a, int b)
 #define WNI_TILE_DOT8(sums, a, b)      emulated_dot8(sums, a, b)
 #define WNI_TILE_RELEASE()             (tile_shaped = 0)
 
-#define wni_dots8_amx kt_dots8_emulated
+#define wni_dots8_amx   kt_dots8_emulated
+#define wni_peak_i8_amx kt_peak_i8_emulated
+#define wni_tops8_amx   kt_tops8_emulated
 #include "kernels/dots8/dots8_amx.c"
+#include "kernels/peak/peak_amx.c"
+#include "kernels/tops8/tops8_amx.c"
 
 int64_t kt_tile_products(void)
 {

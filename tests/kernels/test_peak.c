@@ -3,6 +3,9 @@
  * peak_f32 and peak_i8: they do the work that they count.
  */
 #include "kernels/kernel_data.h"
+#if defined(__x86_64__)
+#include "kernels/emulated_amx.h"
+#endif
 
 static void peaks_are_the_oracle(void **state)
 {
@@ -32,6 +35,15 @@ static void peaks_are_the_oracle(void **state)
             assert_true(k->peak_i8(r, a, b, got_sum) >= r * 64);
             assert_memory_equal(got_sum, want_sum, sizeof got_sum);
         }
+#if defined(__x86_64__)
+        if (ts_best_isa() >= WN_ISA_VNNI) {
+            const int64_t before = kt_tile_products();
+
+            assert_int_equal(kt_peak_i8_emulated(r, a, b, got_sum), r * WNI_PEAK_COPIES * 16384);
+            assert_int_equal(kt_tile_products() - before, r * WNI_PEAK_COPIES);
+            assert_memory_equal(got_sum, want_sum, sizeof got_sum);
+        }
+#endif
     }
 }
 

@@ -3,19 +3,22 @@
  * tops8: every variant of this processor against the oracle.
  */
 #include "kernels/kernel_data.h"
+#if defined(__x86_64__)
+#include "kernels/emulated_amx.h"
+#endif
 
-enum { ROWS = 20 };
+enum { ROWS = 75 };
 
-static void tops8_is_the_oracle(void **state)
+/* `only`, or NULL for every level of this processor. */
+static void tops8_as_the_oracle(const wni_kernels *only)
 {
-    static const int64_t lengths[] = {16, 48, 256, 1040};
+    static const int64_t lengths[] = {16, 48, 256, 1040, 64, 80};
     int8_t *codes = kt_alloc(64 * 1040);
     uint8_t *x = kt_alloc(ROWS * 1040);
     int32_t *start = kt_alloc(64 * 4);
     float *columns = kt_alloc(4 * 64 * 4), scale[ROWS], want[4 * ROWS + 1], got[4 * ROWS + 1];
 
-    (void)state;
-    for (int l = 0; l < 4; l++) {
+    for (int l = 0; l < 6; l++) {
         const int64_t ld = lengths[l];
         wni_group8 g = {.codes = codes,
                         .start = start,
@@ -37,21 +40,47 @@ static void tops8_is_the_oracle(void **state)
         }
         for (int r = 0; r < ROWS; r++)
             scale[r] = r % 6 == 5 ? 0 : 0.25f + (float)(r % 5);
-        for (int64_t m = 0; m <= ROWS; m += m < 8 ? 1 : 6) {
+        for (int64_t m = 0; m <= ROWS; m += m < 8 || m % 16 == 0 ? 1 : 4) {
             want[4 * m] = -7;
             wni_kernels_oracle()->tops8(&g, x, m, ld, scale, want);
             assert_true(want[4 * m] == -7);
-            for (int isa = 0; isa <= (int)ts_best_isa(); isa++) {
+            for (int isa = 0; isa <= (only ? 0 : (int)ts_best_isa()); isa++) {
                 got[4 * m] = -7;
-                wni_kernels_at(isa)->tops8(&g, x, m, ld, scale, got);
+                (only ? only : wni_kernels_at(isa))->tops8(&g, x, m, ld, scale, got);
                 for (int64_t i = 0; i <= 4 * m; i++)
                     if (got[i] != want[i])
-                        fail_msg("level %s, ld %d, m %d, number %d: %a, not %a", wn_isa_name(isa),
-                                 (int)ld, (int)m, (int)i, (double)got[i], (double)want[i]);
+                        fail_msg("%s, ld %d, m %d, number %d: %a, not %a",
+                                 only ? "emulated" : wn_isa_name(isa), (int)ld, (int)m, (int)i,
+                                 (double)got[i], (double)want[i]);
             }
         }
     }
     free(codes), free(x), free(start), free(columns);
+}
+
+static void tops8_is_the_oracle(void **state)
+{
+    (void)state;
+    tops8_as_the_oracle(NULL);
+}
+
+/* The kernel for tiles has its own logic tested where there are none. */
+static void tops8_in_tiles_is_the_oracle(void **state)
+{
+    (void)state;
+#if defined(__x86_64__)
+    if (ts_best_isa() >= WN_ISA_VNNI) {
+        wni_kernels emulated = *wni_kernels_oracle();
+        const int64_t before = kt_tile_products();
+
+        emulated.tops8 = kt_tops8_emulated;
+        tops8_as_the_oracle(&emulated);
+        assert_true(kt_tile_products() > before);
+        return;
+    }
+#endif
+    print_message("no AVX-512 with VNNI here\n");
+    skip();
 }
 
 /* 16 ones at 2 against the codes 1 and 2: 16 (130 - 128) = 32 and 64, twice that by the row's scale. */
@@ -88,6 +117,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tops8_is_the_oracle),
+        cmocka_unit_test(tops8_in_tiles_is_the_oracle),
         cmocka_unit_test(tops8_by_hand),
     };
 

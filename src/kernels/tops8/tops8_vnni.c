@@ -2,33 +2,7 @@
  *
  * Blocks of 6 rows x 64 columns as in dots8, the products through 1.5 KB of L1, then four maxima a row.
  */
-#include <immintrin.h>
-
-#include "kernels/variants.h"
-
-static inline __m512 upper_of(const wni_group8 *g, int p, __m512 s, const int32_t *dot)
-{
-    __m512 v = _mm512_fmadd_ps(_mm512_load_ps(g->scale + p * WNI_PANEL8),
-                               _mm512_cvtepi32_ps(_mm512_load_si512(dot + p * WNI_PANEL8)),
-                               _mm512_load_ps(g->spread + p * WNI_PANEL8));
-
-    return _mm512_fmadd_ps(s, v, _mm512_load_ps(g->high + p * WNI_PANEL8));
-}
-
-/* The maxima of four vectors: halves, quarters, pairs, single lanes. */
-static inline __m128 four_tops(__m512 a, __m512 b, __m512 c, __m512 d)
-{
-    __m512 ab = _mm512_max_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
-    __m512 cd = _mm512_max_ps(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xee));
-    /* Quarter q of v belongs to vector q. */
-    __m512 v =
-        _mm512_max_ps(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xdd));
-
-    v = _mm512_max_ps(v, _mm512_permute_ps(v, 0x4e));
-    v = _mm512_max_ps(v, _mm512_permute_ps(v, 0xb1));
-    return _mm512_castps512_ps128(_mm512_permutexvar_ps(
-        _mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), v));
-}
+#include "kernels/tops8/tops8_row.h"
 
 static inline __m512i four(const uint8_t *x)
 {
@@ -107,17 +81,7 @@ void wni_tops8_vnni(const wni_group8 *group, const uint8_t *x, int64_t m, int64_
             products(group, x + r * ld, ld, dot);
         else
             products_1(group, x + r * ld, ld, dot);
-        for (int64_t i = 0; i < step; i++) {
-            const __m512 s = _mm512_set1_ps(scale[r + i]);
-            const int32_t *d = dot + i * WNI_GROUP8;
-
-            const __m128 four_of = four_tops(upper_of(group, 0, s, d), upper_of(group, 1, s, d),
-                                             upper_of(group, 2, s, d), upper_of(group, 3, s, d));
-
-            _mm_store_ss(top + r + i, four_of);
-            _mm_store_ss(top + m + r + i, _mm_movehdup_ps(four_of));
-            _mm_store_ss(top + 2 * m + r + i, _mm_movehl_ps(four_of, four_of));
-            _mm_store_ss(top + 3 * m + r + i, _mm_shuffle_ps(four_of, four_of, 0xff));
-        }
+        for (int64_t i = 0; i < step; i++)
+            wni_tops8_row(group, dot + i * WNI_GROUP8, r + i, m, scale, top);
     }
 }
