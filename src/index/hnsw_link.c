@@ -197,7 +197,7 @@ static wn_status count_links(wn_ctx *ctx, back *k)
     const wni_hnsw_level *v = k->v;
     const int64_t room = wni_hnsw_room(&k->b->g, v->level);
     const int32_t *links = k->b->links[v->level];
-    wn_status st;
+    wn_status st = WN_OK;
 
     WNI_NEW0(ctx, k->linked, v->n);
     for (int64_t i = 0; i < v->n; i++) {

@@ -110,7 +110,7 @@ static wn_status sums_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, i
     const sums_arg *a = arg;
     const int64_t d = wn_pool_dim(a->rows), ld = wni_ld(d);
     float *row = NULL;
-    wn_status st;
+    wn_status st = WN_OK;
 
     (void)worker;
     WNI_NEW(ctx, row, ld);

@@ -88,7 +88,7 @@ static wn_status background_range(wn_ctx *ctx, void *arg, int worker, int64_t be
 {
     const background *b = arg;
     float *x = NULL, *distance = NULL;
-    wn_status st;
+    wn_status st = WN_OK;
 
     (void)worker;
     WNI_NEW(ctx, x, b->ld);
