@@ -7,6 +7,7 @@
 
 #include "index/index_search.h"
 #include "pool/decimal.h"
+#include "pool/table_impl.h"
 #include "winnow/table.h"
 
 #define TENANT_COLUMN "tenant" /* unless the index has a parameter that names it */
@@ -136,7 +137,10 @@ done:
     return st;
 }
 
-static wn_status open_table(wn_ctx *ctx, const wn_index *index, const wni_segment *s, wn_table **t)
+/* Out of the file that was opened with the index: at its path there may be another by now. map is to be freed
+ * behind the table. */
+static wn_status open_table(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
+                            wni_mapping *map, wn_table **t)
 {
     wn_status st;
 
@@ -146,7 +150,10 @@ static wn_status open_table(wn_ctx *ctx, const wn_index *index, const wni_segmen
                         "%s has no table to filter by: make it with --table, or leave out --where, "
                         "--window and --tenant",
                         index->path);
-    if ((st = wn_table_open(ctx, s->table_path, t)) != WN_OK) return st;
+    if ((st = wni_infile_map(ctx, &s->table, 0, s->table.bytes, map)) != WN_OK) return st;
+    st = map->data ? wni_table_open_bytes(ctx, s->table_path, map->data, s->table.bytes, t)
+                   : wn_table_open(ctx, s->table_path, t);
+    if (st != WN_OK) return st;
     if (wn_table_rows(*t) == s->n) return WN_OK;
     return wni_segment_damaged(ctx, index, s, "table.sqlite", "it has not one record per row");
 }
@@ -156,6 +163,7 @@ static wn_status allow_segment(wn_ctx *ctx, const wn_index *index, const wni_seg
                                wni_allowed *a)
 {
     char *window_sql = NULL, *tenant_sql = NULL;
+    wni_mapping map = {0};
     wn_table *t = NULL;
     wn_status st = WN_OK;
 
@@ -163,7 +171,7 @@ static wn_status allow_segment(wn_ctx *ctx, const wn_index *index, const wni_seg
     if (!s->dead && !where && !window && !tenant) return WN_OK;
     WNI_TRY(all_alive(ctx, s, a));
     if (!where && !window && !tenant) goto done;
-    WNI_TRY(open_table(ctx, index, s, &t));
+    WNI_TRY(open_table(ctx, index, s, &map, &t));
     if (where) WNI_TRY(and_condition(ctx, t, where, s, a));
     if (window) {
         WNI_TRY(window_condition(ctx, t, window, &window_sql));
@@ -176,6 +184,7 @@ static wn_status allow_segment(wn_ctx *ctx, const wn_index *index, const wni_seg
     a->n = count_bits(a->bits, (s->n + 63) / 64);
 done:
     wn_table_free(t);
+    wni_mapping_free(ctx, &map);
     wni_free(ctx, window_sql);
     wni_free(ctx, tenant_sql);
     return st;

@@ -12,6 +12,7 @@
 
 #include "base/ctx_impl.h"
 #include "io/outdir.h"
+#include "io/infile.h"
 #include "pool/run.h"
 #include "winnow/index.h"
 
@@ -85,6 +86,8 @@ struct wni_segment {
     const uint64_t *dead; /* (n) bits, 1 = deleted; NULL = none */
     void *state;          /* of the kind */
     char *table_path;     /* NULL = none */
+    wni_infile table;     /* the file there, open: the path may name another one later */
+    bool table_opened;
 };
 
 struct wn_index {

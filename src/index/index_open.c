@@ -6,7 +6,10 @@
 #include <string.h>
 
 #include "index/index_files.h"
+#include "io/folder_lock.h"
 #include "io/memfolder.h"
+
+#define OPEN_ATTEMPTS 32
 
 static const struct {
     const char *descr;
@@ -267,7 +270,11 @@ static wn_status open_segment(wn_ctx *ctx, const wn_index *index, wni_segment *s
             return wni_segment_damaged(ctx, index, s, "deleted.npy", "it has not one bit per row");
         s->dead = data;
     }
-    if (s->table_path) WNI_TRY(check_table(ctx, index, s));
+    if (s->table_path) {
+        WNI_TRY(wni_infile_open(ctx, s->table_path, &s->table));
+        s->table_opened = true;
+        WNI_TRY(check_table(ctx, index, s));
+    }
     WNI_TRY(s->kind->open(ctx, index, s));
 done:
     return st;
@@ -305,7 +312,7 @@ done:
     return st;
 }
 
-wn_status wn_index_open(wn_ctx *ctx, const char *dir, wn_index **out)
+static wn_status open_once(wn_ctx *ctx, const char *dir, wn_index **out)
 {
     wn_index *index = NULL;
     wn_status st;
@@ -330,6 +337,31 @@ done:
     return st;
 }
 
+/* Nonzero when all that was read of it is checked by index.json: no matter then in which folder it lay. */
+static int all_checked(const wn_index *index)
+{
+    for (int32_t i = 0; i < index->n_segments; i++)
+        if (index->segment[i].table_path || index->segment[i].kind->rows_on_disk) return 0;
+    return 1;
+}
+
+/* A run that changes the index puts a new folder in its place, maybe while this one reads: then again. */
+wn_status wn_index_open(wn_ctx *ctx, const char *dir, wn_index **out)
+{
+    for (int i = 0; i < OPEN_ATTEMPTS; i++) {
+        const int hold = wni_folder_hold(dir);
+        const wn_status st = open_once(ctx, dir, out);
+        const int replaced = wni_folder_replaced(hold, dir);
+
+        wni_folder_unlock(hold);
+        if (!replaced || (st == WN_OK ? all_checked(*out) : st != WN_E_DATA && st != WN_E_IO))
+            return st;
+        wn_index_free(*out);
+        *out = NULL;
+    }
+    return wni_fail(ctx, WN_E_IO, "%s: other runs keep replacing it; run again", dir);
+}
+
 void wn_index_free(wn_index *index)
 {
     wn_ctx *ctx;
@@ -340,6 +372,7 @@ void wn_index_free(wn_index *index)
         wni_segment *s = &index->segment[i];
         if (s->kind) s->kind->close(ctx, s);
         wn_pool_free((wn_pool *)(uintptr_t)s->rows);
+        if (s->table_opened) wni_infile_close(ctx, &s->table);
         wni_free(ctx, s->table_path);
     }
     wni_free(ctx, index->segment);

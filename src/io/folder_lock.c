@@ -47,3 +47,13 @@ void wni_folder_unlock(int lock)
 {
     if (lock >= 0) close(lock);
 }
+
+int wni_folder_hold(const char *path)
+{
+    return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+int wni_folder_replaced(int hold, const char *path)
+{
+    return hold >= 0 && !still_there(hold, path);
+}

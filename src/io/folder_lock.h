@@ -12,4 +12,10 @@
 wn_status wni_folder_lock(wn_ctx *ctx, const char *path, int *lock);
 void wni_folder_unlock(int lock); /* -1 ok */
 
+/* For who reads a folder by its path while others may put a new one there: remembers which it is now; -1 = there
+ * is none, or it is in memory. wni_folder_unlock ends it. */
+int wni_folder_hold(const char *path);
+/* Nonzero when the path names another folder than the one that is held, or none; 0 of -1. */
+int wni_folder_replaced(int hold, const char *path);
+
 #endif

@@ -232,22 +232,22 @@ done:
     return st;
 }
 
-wn_status wn_table_open(wn_ctx *ctx, const char *db_path, wn_table **out)
+/* Takes over db, open or not. */
+static wn_status open_db(wn_ctx *ctx, sqlite3 *db, int failed, const char *path, wn_table **out)
 {
-    sqlite3 *db = NULL;
     sqlite3_stmt *s = NULL;
     wn_status st = WN_OK;
     int id = 0;
 
     *out = NULL;
-    if (sqlite3_open_v2(db_path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL)) {
-        st = wni_fail(ctx, WN_E_DATA, "%s: cannot open the table: %s", db_path,
+    if (failed) {
+        st = wni_fail(ctx, WN_E_DATA, "%s: cannot open the table: %s", path,
                       db ? sqlite3_errmsg(db) : "out of memory");
         goto fail;
     }
     if (sqlite3_prepare_v2(db, "PRAGMA application_id", -1, &s, NULL) ||
         sqlite3_step(s) != SQLITE_ROW) {
-        st = wni_sql_fail(ctx, db, db_path, "reading the table");
+        st = wni_sql_fail(ctx, db, path, "reading the table");
         goto fail;
     }
     id = sqlite3_column_int(s, 0);
@@ -256,15 +256,36 @@ wn_status wn_table_open(wn_ctx *ctx, const char *db_path, wn_table **out)
     if (id != WNI_TABLE_ID) {
         st = wni_fail(ctx, WN_E_DATA,
                       "%s: not a table that winnow made: give the table.sqlite of an output folder",
-                      db_path);
+                      path);
         goto fail;
     }
-    st = wni_table_attach(ctx, db, db_path, out);
+    st = wni_table_attach(ctx, db, path, out);
     if (st == WN_OK) return st;
 fail:
     sqlite3_finalize(s);
     sqlite3_close(db);
     return st;
+}
+
+wn_status wn_table_open(wn_ctx *ctx, const char *db_path, wn_table **out)
+{
+    sqlite3 *db = NULL;
+    int failed = sqlite3_open_v2(db_path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
+
+    return open_db(ctx, db, failed, db_path, out);
+}
+
+wn_status wni_table_open_bytes(wn_ctx *ctx, const char *path, const void *data, int64_t bytes,
+                               wn_table **out)
+{
+    sqlite3 *db = NULL;
+    int failed =
+        sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+
+    if (!failed)
+        failed = sqlite3_deserialize(db, "main", (unsigned char *)(uintptr_t)data, bytes, bytes,
+                                     SQLITE_DESERIALIZE_READONLY);
+    return open_db(ctx, db, failed, path, out);
 }
 
 /* ---- columns ----------------------------------------------------------------------------------- */

@@ -56,6 +56,9 @@ struct wn_table {
 
 /* The failure of an SQLite call as status and text. */
 wn_status wni_sql_fail(wn_ctx *ctx, sqlite3 *db, const char *path, const char *what);
+/* A table out of the bytes of its file, which must stay as they are until it is freed; path names it in messages. */
+wn_status wni_table_open_bytes(wn_ctx *ctx, const char *path, const void *data, int64_t bytes,
+                               wn_table **out);
 /* Runs one statement without result. */
 wn_status wni_sql_run(wn_ctx *ctx, sqlite3 *db, const char *path, const char *sql);
 /* `"name"` with its quotes doubled; wni_free. */
