@@ -208,8 +208,8 @@ static wn_status check(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
     for (int64_t l = 0; l < v->lists; l++) {
         const int64_t rows = v->list_rows[l];
 
-        if (rows < 1 || rows > s->n ||
-            v->list_at[l + 1] - v->list_at[l] != wni_disk_list_bytes(rows, v->row_bytes))
+        if (rows < 1 || rows > s->n || v->list_at[l + 1] > v->bytes ||
+            v->list_at[l + 1] != v->list_at[l] + wni_disk_list_bytes(rows, v->row_bytes))
             return wni_segment_damaged(ctx, index, s, "list_rows.npy",
                                        "a list is not as long as its bytes");
         v->most_bytes = wni_max(v->most_bytes, v->list_at[l + 1] - v->list_at[l]);

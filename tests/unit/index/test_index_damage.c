@@ -238,6 +238,8 @@ static void test_numbers(void **state)
 /* A newer format says so, whatever else it holds. */
 static void test_newer(void **state)
 {
+    static const char newer[] = "{\"format\": \"winnow index\", \"version\": 99}";
+    static const char other[] = "{\"format\": \"another\", \"version\": 1}";
     wn_ctx *ctx = ts_ctx(1, -1);
     const kind flat = {"flat", "f32"};
     char path[1024];
@@ -246,10 +248,10 @@ static void test_newer(void **state)
     (void)state;
     make(ctx, &flat, NULL, ts_path("newer.wni"));
     snprintf(path, sizeof path, "%s/index.json", ts_path("newer.wni"));
-    ts_write_file(path, "{\"format\": \"winnow index\", \"version\": 99}", 43);
+    ts_write_file(path, newer, strlen(newer));
     assert_int_equal(wn_index_open(ctx, ts_path("newer.wni"), &index), WN_E_DATA);
     if (!strstr(wn_ctx_error(ctx), "version 99")) fail_msg("%s", wn_ctx_error(ctx));
-    ts_write_file(path, "{\"format\": \"another\", \"version\": 1}", 36);
+    ts_write_file(path, other, strlen(other));
     assert_int_equal(wn_index_open(ctx, ts_path("newer.wni"), &index), WN_E_DATA);
     if (!strstr(wn_ctx_error(ctx), "not the index.json of a winnow index"))
         fail_msg("%s", wn_ctx_error(ctx));
