@@ -15,13 +15,15 @@ extern "C" {
 typedef struct wn_ctx wn_ctx;
 
 /* Levels of the processor. From WN_ISA_VNNI on, scans look through 8-bit codes first and verify in f32 what
- * could matter; the results are the same bytes. WN_ISA_AMX does that in tiles. WN_ISA_AVX512 and below are f32
+ * could matter; the results are the same bytes. From WN_ISA_BF16 on they look again in bf16
+ * where 8 bits leave too much in question; WN_ISA_AMX has the codes in tiles. WN_ISA_AVX512 and below are f32
  * alone. ARM64 has the levels WN_ISA_BASE and WN_ISA_NEON, both f32 alone. */
 typedef enum wn_isa {
     WN_ISA_BASE = 0,
     WN_ISA_AVX2,
     WN_ISA_AVX512,
     WN_ISA_VNNI,
+    WN_ISA_BF16,
     WN_ISA_AMX,
     WN_ISA_COUNT,
     WN_ISA_NEON = 1

@@ -32,7 +32,7 @@ void wn_ctx_options_init(wn_ctx_options *options)
 #if defined(__aarch64__)
 static const char *const isa_names[] = {"base", "neon"};
 #else
-static const char *const isa_names[] = {"base", "avx2", "avx512", "vnni", "amx"};
+static const char *const isa_names[] = {"base", "avx2", "avx512", "vnni", "bf16", "amx"};
 #endif
 #define ISA_NAMES (sizeof isa_names / sizeof *isa_names)
 

@@ -29,8 +29,9 @@ struct wn_ctx {
         error_at; /* where the kept error came from; lower wins, so that threads do not matter */
     char error[WNI_ERROR_MAX];
     atomic_int cancelled;
-    atomic_llong filter_rows, filter_verified, filter_candidates, filter_plain; /* wn_filter_counts */
-    int filter_always; /* tests: the filter at every level and size */
+    atomic_llong filter_rows, filter_verified, filter_candidates,
+        filter_plain;  /* wn_filter_counts */
+    int filter_always; /* tests: the filter at every level and size; 2: in bf16 where it can be */
     struct wn_folder *folders; /* folders in memory that are alive, see io/memfolder.h */
     int64_t last_folder;
     int64_t poll_ns, last_poll_ns; /* tests set poll_ns to 0: every poll asks */

@@ -12,6 +12,13 @@
 #include <sys/syscall.h>
 #endif
 
+static int bf16(void)
+{
+    unsigned a, b, c, d;
+
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && a & 1 << 5;
+}
+
 /* Whether tiles may be used: the processor has them with 8-bit products, the system saves them, and grants
  * this process their 8 KB of state. It is asked once more by each context, which changes nothing. */
 static int tiles(void)
@@ -47,7 +54,8 @@ wn_isa wni_os_isa(void)
         !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512vl"))
         return WN_ISA_AVX2;
     if (!__builtin_cpu_supports("avx512vnni")) return WN_ISA_AVX512;
-    return tiles() ? WN_ISA_AMX : WN_ISA_VNNI;
+    if (!bf16()) return WN_ISA_VNNI;
+    return tiles() ? WN_ISA_AMX : WN_ISA_BF16;
 #elif defined(__aarch64__)
     return WN_ISA_NEON; /* every ARM64 processor has it */
 #else

@@ -51,7 +51,8 @@ static double outer(const wni_meter *meter, float *data, int64_t size, int64_t c
 }
 
 /* One group of 64 columns and no row that needs any of them. */
-static double dots8(const wni_meter *meter, float *data, int64_t size, int64_t calls)
+static double filter_group(const wni_meter *meter, float *data, int64_t size, int64_t calls,
+                           int wide)
 {
     uint8_t *x = (uint8_t *)data;
     int8_t *codes = (int8_t *)(data + WNI_BENCH_ROWS * size);
@@ -72,8 +73,22 @@ static double dots8(const wni_meter *meter, float *data, int64_t size, int64_t c
         need[i] = best[i] = INFINITY;
     }
     for (int64_t c = 0; c < calls; c++)
-        meter->kernels->dots8(&group, x, WNI_BENCH_ROWS, size, &rows, &none);
+        if (wide)
+            meter->kernels->dots16(&group, (uint16_t *)(data + WNI_BENCH_ROWS * size),
+                                   (uint16_t *)data, WNI_BENCH_ROWS, size, &rows, &none);
+        else
+            meter->kernels->dots8(&group, x, WNI_BENCH_ROWS, size, &rows, &none);
     return 2.0 * (double)(calls * WNI_BENCH_ROWS * WNI_GROUP8 * size);
+}
+
+static double dots8(const wni_meter *meter, float *data, int64_t size, int64_t calls)
+{
+    return filter_group(meter, data, size, calls, 0);
+}
+
+static double dots16(const wni_meter *meter, float *data, int64_t size, int64_t calls)
+{
+    return filter_group(meter, data, size, calls, 1);
 }
 
 static double codes8(const wni_meter *meter, float *data, int64_t size, int64_t calls)
@@ -179,6 +194,7 @@ wn_status wni_bench_kernels(wni_meter *meter)
         {"dots", "32 x 256, d 4096", "GFLOP/s", WNI_LIMIT_F32, dots, 4096, WN_ISA_BASE},
         {"dots8", "64 x 64, d 128", "Gop/s", WNI_LIMIT_I8, dots8, 128, WN_ISA_VNNI},
         {"dots8", "64 x 64, d 768", "Gop/s", WNI_LIMIT_I8, dots8, 768, WN_ISA_VNNI},
+        {"dots16", "64 x 64, d 256", "GFLOP/s", NULL, dots16, 256, WN_ISA_BF16},
         {"l2sq_at", "1 x 256, d 256", "GFLOP/s", WNI_LIMIT_F32, l2sq, D, WN_ISA_BASE},
         {"outer", "20 x 256, d 256", "GFLOP/s", WNI_LIMIT_F32, outer, D, WN_ISA_BASE},
         {"best", "256 scores", "G/s", NULL, best, D, WN_ISA_BASE},

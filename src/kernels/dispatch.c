@@ -20,12 +20,18 @@ static const wni_kernels oracle = {
 #define WNI_AVX2(name)   .name = wni_##name##_avx2,
 #define WNI_AVX512(name) .name = wni_##name##_avx512,
 #define WNI_VNNI(name)   .name = wni_##name##_vnni,
+#define WNI_BF16(name)   .name = wni_##name##_bf16,
 #define WNI_AMX(name)    .name = wni_##name##_amx,
 
 static const wni_kernels level_amx = {
 #include "kernels/kernels.def"
 };
 #undef WNI_AMX
+
+static const wni_kernels level_bf16 = {
+#include "kernels/kernels.def"
+};
+#undef WNI_BF16
 
 static const wni_kernels level_vnni = {
 #include "kernels/kernels.def"
@@ -62,6 +68,8 @@ const wni_kernels *wni_kernels_at(wn_isa isa)
 #if defined(__x86_64__)
     case WN_ISA_AMX:
         return &level_amx;
+    case WN_ISA_BF16:
+        return &level_bf16;
     case WN_ISA_VNNI:
         return &level_vnni;
     case WN_ISA_AVX512:

@@ -15,6 +15,7 @@
     ret wni_##name##_avx2 args;     \
     ret wni_##name##_avx512 args;   \
     ret wni_##name##_vnni args;     \
+    ret wni_##name##_bf16 args;     \
     ret wni_##name##_amx args;      \
     ret wni_##name##_neon args;
 #include "kernels/kernels.def"

@@ -103,32 +103,48 @@ static int32_t pack_column(const uint8_t *codes, int64_t ld, int8_t *panel)
     return sum - 128 * (int32_t)ld;
 }
 
+/* The same of bf16; it has no sum. */
+static void pack_wide(const uint16_t *codes, int64_t ld, uint16_t *panel)
+{
+    for (int64_t i = 0; i < ld; i += 2)
+        memcpy(panel + i * WNI_PANEL8, codes + i, 2 * sizeof *codes);
+}
+
 static wn_status pack_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
 {
     wni_filter *f = arg;
-    uint8_t *codes = wni_alloc(ctx, f->ld, 1);
+    const int64_t width = 1 + f->wide;
+    uint8_t *codes = wni_alloc(ctx, f->ld, (size_t)width);
+    uint16_t *wide = (uint16_t *)(void *)codes, *panels = (uint16_t *)(void *)f->codes;
     float stat[WNI_CODES8_STATS];
 
     (void)worker;
     if (!codes) return WN_E_NOMEM;
-    memset(f->codes + begin * WNI_GROUP8 * f->ld, 0, (size_t)((end - begin) * WNI_GROUP8 * f->ld));
+    memset(f->codes + begin * WNI_GROUP8 * f->ld * width, 0,
+           (size_t)((end - begin) * WNI_GROUP8 * f->ld * width));
     for (int64_t c = begin * WNI_GROUP8; c < end * WNI_GROUP8; c++) {
-        int8_t *panel = f->codes + (c / WNI_PANEL8 * f->ld * WNI_PANEL8) + c % WNI_PANEL8 * 4;
+        const int64_t panel = c / WNI_PANEL8 * f->ld * WNI_PANEL8;
 
         f->start[c] = 0;
         if (c >= f->n) {
             no_bound(f, c, -INFINITY);
             continue;
         }
-        wni_filter_codes(f, wni_mat_row(f->base, c), codes, stat);
-        f->start[c] = -128 * pack_column(codes, f->ld, panel);
+        if (f->wide) {
+            wni_filter_wide_codes(f, wni_mat_row(f->base, c), wide, stat);
+            pack_wide(wide, f->ld, panels + panel + c % WNI_PANEL8 * 2);
+        } else {
+            wni_filter_codes(f, wni_mat_row(f->base, c), codes, stat);
+            f->start[c] = -128 * pack_column(codes, f->ld, f->codes + panel + c % WNI_PANEL8 * 4);
+        }
         bound_column(f, c, stat);
     }
     wni_free(ctx, codes);
     return WN_OK;
 }
 
-wn_status wni_filter_new(wn_ctx *ctx, const wni_mat *base, const float *bias, wni_filter **out)
+static wn_status new_filter(wn_ctx *ctx, const wni_mat *base, const float *bias, int wide,
+                            wni_filter **out)
 {
     const int64_t columns = wni_round_up(base->n, WNI_GROUP8);
     wni_filter *f = NULL;
@@ -137,7 +153,8 @@ wn_status wni_filter_new(wn_ctx *ctx, const wni_mat *base, const float *bias, wn
 
     *out = NULL;
     if (base->n < 1 || !wni_filter_wanted(ctx, base->d, base->n)) return WN_OK;
-    if (wni_filter_bytes(base->d, base->n) > wni_budget_left(ctx) / 2) return WN_OK;
+    if (wni_filter_bytes(base->d, base->n) + wide * columns * base->ld > wni_budget_left(ctx) / 2)
+        return WN_OK;
     WNI_NEW0(ctx, f, 1);
     f->kernels = wni_kernels_of(ctx);
     f->base = base;
@@ -150,8 +167,13 @@ wn_status wni_filter_new(wn_ctx *ctx, const wni_mat *base, const float *bias, wn
     f->sign = f->mean + f->ld;
     f->zero = f->sign + f->ld;
     WNI_TRY(mean_of(ctx, f));
-    WNI_TRY(wni_filter_choose(ctx, f));
-    WNI_NEW(ctx, f->codes, columns * f->ld);
+    f->wide = wide;
+    if (wide) {
+        wni_filter_turn(f, 1);
+        f->loss = ((double)f->ld + 3) * 0x1p-23 * 1.01;
+    } else
+        WNI_TRY(wni_filter_choose(ctx, f));
+    WNI_NEW(ctx, f->codes, columns * f->ld * (1 + wide));
     WNI_NEW(ctx, f->start, columns);
     WNI_NEW(ctx, v, 6 * columns);
     f->scale = v;
@@ -167,6 +189,16 @@ wn_status wni_filter_new(wn_ctx *ctx, const wni_mat *base, const float *bias, wn
 done:
     wni_filter_free(ctx, f);
     return st;
+}
+
+wn_status wni_filter_new(wn_ctx *ctx, const wni_mat *base, const float *bias, wni_filter **out)
+{
+    return new_filter(ctx, base, bias, 0, out);
+}
+
+wn_status wni_filter_new_wide(wn_ctx *ctx, const wni_mat *base, const float *bias, wni_filter **out)
+{
+    return new_filter(ctx, base, bias, 1, out);
 }
 
 void wni_filter_free(wn_ctx *ctx, wni_filter *f)

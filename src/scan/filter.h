@@ -41,6 +41,12 @@
  * coded (filter_turn.c): y.z is 1 / block times the product of the turned rows, of which all of the above holds
  * with s / block for s; turning adds (log2(block) + 1) u |turned y| to the error.
  *
+ * A filter may be in bf16 (filter_wide.c): y' and z' are the nearest bf16 of y / s and z / scale, s and scale the
+ * powers of two just below max |y| and max |z|, what is below 2^-60 taken as 0. All of the above holds, but y'.z' is
+ * an f32 sum of exact products in any order: off by at most (ld + 2) 2^-23 1.01 |y'| |z'|, however each of its steps
+ * is rounded. Steps may also flush what is below 2^-126, at most 2 ld 2^-126 s scale in all, which is less than 2^-100
+ * |y| |z|. Both are added as f->loss to the 8 u of the sums.
+ *
  * So a column whose upper is below the lower of another column of the same row scores strictly less in f32.
  * Against a score known beforehand, y.mean comes in: it is computed in f32 with an error of at most
  * (gamma + 2 u) |y| |mean|, which wni_filter_need subtracts. Rows whose |y| is zero, tiny, huge or lost in
@@ -65,7 +71,9 @@ typedef struct wni_filter {
     int64_t block;       /* coordinates turned together, a power of two that divides ld; 1 = none */
     double unit, shrink; /* 1 / block; at least 1 / sqrt(block) */
     double spin;         /* relative error of turning */
-    int8_t *codes;       /* (groups, 4, ld / 4, 16, 4) */
+    int wide;            /* in bf16 */
+    double loss;         /* relative error of sums of products */
+    int8_t *codes;       /* (groups, 4, ld / 4, 16, 4); wide: bf16 (groups, 4, ld / 2, 16, 2) */
     int32_t *start;      /* (groups, 64), as all that follow */
     float *scale;
     float *norm, *error, *length; /* at least |z'|, |z - z'|, |c| */
@@ -81,13 +89,16 @@ int64_t wni_filter_bytes(int64_t d, int64_t n);
  * budget. Cost O(n d). Free it. */
 wn_status wni_filter_new(wn_ctx *ctx, const wni_mat *base, const float *bias, wni_filter **out);
 void wni_filter_free(wn_ctx *ctx, wni_filter *f); /* NULL ok */
+/* The same in bf16, for wni_filter_group alone. */
+wn_status wni_filter_new_wide(wn_ctx *ctx, const wni_mat *base, const float *bias,
+                              wni_filter **out);
 
 /* One worker's query rows, what they need, and the hits. */
 typedef struct wni_filter_tile {
     int64_t rows, room;           /* at most: rows, and hits beside the 64 rows of one group */
     int64_t m;                    /* rows loaded */
     float *x;                     /* (rows, ld) */
-    uint8_t *codes;               /* (rows, ld) */
+    uint8_t *codes;               /* (rows, ld); wide: of bf16 */
     float *scale;                 /* (rows) */
     float *need, *best;           /* (rows) in the unit of upper and lower */
     float *own;                   /* (rows) for wni_filter_group_both */

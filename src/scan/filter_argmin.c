@@ -24,6 +24,9 @@
 #define POLL_PRODUCTS ((int64_t)1 << 28)
 #define PLAIN_ROWS    64 /* rows of f32 work at a time */
 
+#define SAMPLE_ROWS      48
+#define WIDE_QUERIES_MIN 2048 /* a thread; looking at the sample takes one of them alone */
+
 typedef struct filtered {
     const wni_queries *queries;
     const wni_filter *f;
@@ -249,6 +252,17 @@ static void verify(wn_ctx *ctx, const filtered *s, wni_filter_tile *t, int64_t q
     atomic_fetch_add(&ctx->filter_verified, verified);
 }
 
+/* Codes the m rows in t->x, queries from q0, and finds their hits. */
+static wn_status find_from(wn_ctx *ctx, const filtered *s, wni_filter_tile *t, int64_t q0,
+                           int64_t m, int *few)
+{
+    wni_filter_load(s->f, t, m);
+    if (s->hint) use_hints(s, t, q0);
+    for (int64_t r = 0; s->floor && r < m; r++)
+        t->need[r] = wni_filter_need(t, r, s->floor[q0 + r]);
+    return find(ctx, s, t, few);
+}
+
 static wn_status filtered_range(wn_ctx *ctx, void *arg, int worker, int64_t q0, int64_t q_end)
 {
     filtered *s = arg;
@@ -263,11 +277,7 @@ static wn_status filtered_range(wn_ctx *ctx, void *arg, int worker, int64_t q0, 
     WNI_TRY(wni_queries_read(ctx, s->queries, q0, m, t->x, s->f->ld));
     tried = ctx->filter_always || wni_filter_tries(&s->pause);
     if (tried) {
-        wni_filter_load(s->f, t, m);
-        if (s->hint) use_hints(s, t, q0);
-        for (int64_t r = 0; s->floor && r < m; r++)
-            t->need[r] = wni_filter_need(t, r, s->floor[q0 + r]);
-        WNI_TRY(find(ctx, s, t, &few));
+        WNI_TRY(find_from(ctx, s, t, q0, m, &few));
     }
     if (!few) {
         if (tried) wni_filter_failed(&s->pause);
@@ -277,6 +287,47 @@ static wn_status filtered_range(wn_ctx *ctx, void *arg, int worker, int64_t q0, 
     verify(ctx, s, t, q0);
     for (int64_t r = 0; t->n_plain && r < m; r++)
         if (t->plain[r]) WNI_TRY(plain_rows(ctx, s, t, worker, q0, r, 1));
+done:
+    return st;
+}
+
+/* Whether the filter leaves few enough hits to some rows in the middle. */
+static wn_status sample(wn_ctx *ctx, const filtered *s, int *few)
+{
+    const int64_t m = wni_min(SAMPLE_ROWS, s->queries->n), q0 = (s->queries->n - m) / 2;
+    wni_filter_tile t = {0};
+    wn_status st;
+
+    WNI_TRY(wni_filter_tile_new(ctx, s->f, m, 2 * HITS_ROW_MAX * m, &t));
+    WNI_TRY(wni_queries_read(ctx, s->queries, q0, m, t.x, s->f->ld));
+    WNI_TRY(find_from(ctx, s, &t, q0, m, few));
+done:
+    wni_filter_tile_free(ctx, &t);
+    return st;
+}
+
+/* The step between 8 bits and f32: where 8 bits leave too many base rows in question and bf16 does not, s->f and
+ * *wide are a filter in bf16. */
+static wn_status choose_width(wn_ctx *ctx, filtered *s, wni_filter **wide)
+{
+    const wni_filter *narrow = s->f;
+    const int always = ctx->filter_always == 2;
+    int few = 0;
+    wn_status st = WN_OK;
+
+    if (!always && (ctx->isa < WN_ISA_BF16 ||
+                    s->queries->n < wni_max(narrow->n, WIDE_QUERIES_MIN * (int64_t)ctx->threads)))
+        return WN_OK;
+    if (!always) WNI_TRY(sample(ctx, s, &few));
+    if (few) return WN_OK;
+    WNI_TRY(wni_filter_new_wide(ctx, narrow->base, narrow->bias, wide));
+    if (!*wide) return WN_OK;
+    s->f = *wide;
+    if (!always) WNI_TRY(sample(ctx, s, &few));
+    if (few || always) return WN_OK;
+    s->f = narrow;
+    wni_filter_free(ctx, *wide);
+    *wide = NULL;
 done:
     return st;
 }
@@ -295,6 +346,7 @@ wn_status wni_filter_argmin(wn_ctx *ctx, const wni_queries *queries, const wni_f
                   .second_at = second ? base->second_at : NULL,
                   .score = score,
                   .second = second};
+    wni_filter *wide = NULL;
     int64_t bytes;
     wn_status st = WN_OK;
 
@@ -306,6 +358,8 @@ wn_status wni_filter_argmin(wn_ctx *ctx, const wni_queries *queries, const wni_f
             (wni_filter_tile_bytes(f, s.rows, s.room) + (int64_t)sizeof *s.tile +
              (int64_t)sizeof *s.plain + PLAIN_ROWS * WNI_SCAN_COLUMNS * (int64_t)sizeof(float));
     if (bytes > wni_budget_left(ctx)) return WN_OK;
+    WNI_TRY(choose_width(ctx, &s, &wide));
+    if (wide && 2 * bytes > wni_budget_left(ctx)) s.f = f; /* tiles of bf16 are larger */
     WNI_NEW0(ctx, s.tile, threads);
     WNI_NEW0(ctx, s.plain, threads);
     WNI_TRY(wni_queries_ahead(ctx, queries, &s.ahead));
@@ -319,5 +373,6 @@ done:
     }
     wni_free(ctx, s.tile);
     wni_free(ctx, s.plain);
+    wni_filter_free(ctx, wide);
     return st;
 }

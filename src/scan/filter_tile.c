@@ -39,7 +39,7 @@ static parts parts_of(const wni_filter *f, int64_t rows, int64_t room)
 
     p.x = 0;
     p.codes = after(p.x, rows * f->ld, sizeof(float));
-    p.scale = after(p.codes, rows * f->ld, 1);
+    p.scale = after(p.codes, rows * f->ld, 1 + (size_t)f->wide);
     p.need = after(p.scale, rows, sizeof(float));
     p.best = after(p.need, rows, sizeof(float));
     p.own = after(p.best, rows, sizeof(float));
@@ -133,7 +133,11 @@ void wni_filter_load(const wni_filter *f, wni_filter_tile *t, int64_t m)
     for (int64_t r = 0; r < m; r++) {
         float stat[WNI_CODES8_STATS];
 
-        wni_filter_codes(f, wni_filter_row(f, t, r), t->codes + r * f->ld, stat);
+        if (f->wide)
+            wni_filter_wide_codes(f, wni_filter_row(f, t, r),
+                                  (uint16_t *)(void *)t->codes + r * f->ld, stat);
+        else
+            wni_filter_codes(f, wni_filter_row(f, t, r), t->codes + r * f->ld, stat);
         bound_row(f, t, r, stat);
     }
 }
@@ -152,7 +156,8 @@ float wni_filter_need(const wni_filter_tile *t, int64_t r, float score)
 /* Half of what upper and lower of the 64 columns from `at` are apart, in units of a row's scale. */
 static void spread_of(const wni_filter *f, const wni_filter_tile *t, int64_t at, float *spread)
 {
-    const float grow = 1 + 0x1p-19f, a = wni_filter_up(t->a + 8 * WNI_FILTER_U * (t->a + t->b));
+    const float grow = 1 + 0x1p-19f,
+                a = wni_filter_up(t->a + (8 * WNI_FILTER_U + f->loss) * (t->a + t->b));
     const float b = wni_filter_up(t->b), c = wni_filter_up(t->c);
 
     for (int64_t i = 0; i < WNI_GROUP8; i++)
@@ -183,7 +188,12 @@ static int64_t scan_group(const wni_filter *f, wni_filter_tile *t, int64_t g, in
     int64_t hits;
 
     spread_of(f, t, at, spread);
-    hits = f->kernels->dots8(&group, t->codes, t->m, f->ld, &rows, &room);
+    if (f->wide)
+        hits =
+            f->kernels->dots16(&group, (const uint16_t *)(const void *)f->codes + at * f->ld,
+                               (const uint16_t *)(const void *)t->codes, t->m, f->ld, &rows, &room);
+    else
+        hits = f->kernels->dots8(&group, t->codes, t->m, f->ld, &rows, &room);
     t->hits += hits;
     return hits;
 }

@@ -34,7 +34,7 @@ same "--help wins over what else is wrong" a kmeans.txt
 "$WINNOW" cluster --help > a
 has "help of a verb lists its methods" a "hkmeans"
 check "--version" "$WINNOW" --version
-line='^winnow [0-9]+\.[0-9]+\.[0-9]+, isa (base|avx2|avx512|vnni|amx), (1 thread|([2-9]|[1-9][0-9]+) threads)$'
+line='^winnow [0-9]+\.[0-9]+\.[0-9]+, isa (base|avx2|avx512|vnni|bf16|amx), (1 thread|([2-9]|[1-9][0-9]+) threads)$'
 if grep -Eq "$line" .out; then
     ok "version, instruction set, threads"
 else

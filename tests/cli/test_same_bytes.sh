@@ -13,7 +13,7 @@ for t in 2 8; do
     run "threads $t" curate "$P" --size 300 --seed 5 --threads $t -o threads$t
     same_tree "curate: --threads $t as --threads 1" first threads$t
 done
-for isa in base avx2 avx512 vnni amx; do
+for isa in base avx2 avx512 vnni bf16 amx; do
     WN_ISA=$isa
     export WN_ISA
     run "isa $isa" curate "$P" --size 300 --seed 5 -o $isa

@@ -71,7 +71,7 @@ sed 's/"options": {}/"options": {"metric": "l2"}/' v.npy.manifest.json > metric.
 bad "no metric without a comparison" 2 "vectorize compares nothing" replay metric.json -o out.npy
 WN_ISA=sse9
 export WN_ISA
-bad "unknown WN_ISA" 2 "found 'sse9', expected one of base, avx2, avx512, vnni, amx" info "$P"
+bad "unknown WN_ISA" 2 "found 'sse9', expected one of base, avx2, avx512, vnni, bf16, amx" info "$P"
 unset WN_ISA
 
 "$WINNOW" > .out 2> .err

@@ -193,12 +193,71 @@ static void dots8_in_tiles_is_the_oracle(void **state)
     skip();
 }
 
+/* Whole numbers, so that sums have no rounding in any order. */
+static uint16_t bf16_of(int64_t v)
+{
+    const float number = (float)v;
+    uint32_t bits;
+
+    memcpy(&bits, &number, sizeof bits);
+    return (uint16_t)(bits >> 16);
+}
+
+static void dots16_is_the_oracle(void **state)
+{
+    static const int64_t lengths[] = {16, 48, 256, 1040};
+    uint16_t *panels = kt_alloc(64 * 1040 * 2), *x = kt_alloc(ROWS * 1040 * 2);
+    float *columns = kt_alloc(4 * 64 * 4), scale[ROWS];
+    outcome *o[2] = {malloc(sizeof *o[0]), malloc(sizeof *o[0])};
+    int64_t hits = 0;
+
+    (void)state;
+    for (int64_t i = 0; i < 64 * 1040; i++)
+        panels[i] = bf16_of(wni_rand_below(2, 1, (uint64_t)i, 255) - 127);
+    for (int64_t i = 0; i < ROWS * 1040; i++)
+        x[i] = bf16_of(wni_rand_below(2, 2, (uint64_t)i, 255) - 127);
+    for (int c = 0; c < 64; c++) {
+        columns[c] = (float)(c % 3 + 1) * 0x1p-10f;
+        columns[64 + c] = (float)(c % 5) / 3;
+        columns[128 + c] = c > 60 ? -INFINITY : (float)(c % 11);
+        columns[192 + c] = c >= 60 ? -INFINITY : columns[128 + c] - 1;
+    }
+    for (int l = 0; l < 4; l++)
+        for (int64_t m = 0; m <= 20; m++)
+            for (int keep = 0; keep < 3; keep++)
+                for (int isa = -1; isa <= (int)ts_best_isa(); isa++) {
+                    const wni_kernels *k = isa < 0 ? wni_kernels_oracle() : wni_kernels_at(isa);
+                    outcome *to = o[isa >= 0];
+                    const wni_group8 g = {.scale = columns,
+                                          .spread = columns + 64,
+                                          .high = columns + 128,
+                                          .low = columns + 192,
+                                          .first = 640};
+                    const wni_rows8 rows = {scale, to->need, to->best, NULL, 1000, keep, NULL};
+                    const wni_hits8 room = {to->row, to->column, to->upper, to->lower};
+
+                    memset(to, 0, sizeof *to);
+                    for (int r = 0; r < ROWS; r++) {
+                        scale[r] = 0.25f + (float)(r % 5);
+                        to->need[r] = r % 7 == 3 ? INFINITY : (float)(r % 3 - 1) * 100;
+                        to->best[r] = to->need[r];
+                    }
+                    to->count = k->dots16(&g, panels, x, m, lengths[l], &rows, &room);
+                    hits += to->count;
+                    if (isa >= 0 && memcmp(o[0], o[1], sizeof *to) != 0)
+                        fail_msg("level %s, ld %d, m %d, keep %d", wn_isa_name(isa),
+                                 (int)lengths[l], (int)m, keep);
+                }
+    assert_true(hits > 1000);
+    free(panels), free(x), free(columns), free(o[0]), free(o[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(codes8_is_the_oracle),         cmocka_unit_test(codes_by_hand),
-        cmocka_unit_test(walsh_is_the_oracle),          cmocka_unit_test(dots8_is_the_oracle),
-        cmocka_unit_test(dots8_in_tiles_is_the_oracle),
+        cmocka_unit_test(codes8_is_the_oracle), cmocka_unit_test(codes_by_hand),
+        cmocka_unit_test(walsh_is_the_oracle),  cmocka_unit_test(dots8_is_the_oracle),
+        cmocka_unit_test(dots16_is_the_oracle), cmocka_unit_test(dots8_in_tiles_is_the_oracle),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

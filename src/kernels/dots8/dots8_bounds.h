@@ -9,12 +9,17 @@
 
 #include "kernels/variants.h"
 
+/* Integers or, for dots16, the bits of f32 become numbers. */
+#ifndef WNI_DOTS8_NUMBER
+#define WNI_DOTS8_NUMBER(v) _mm512_cvtepi32_ps(v)
+#endif
+
 #define WNI_PANELS8 (WNI_GROUP8 / WNI_PANEL8)
 
 static inline __m512 upper_of(const wni_group8 *g, int p, __m512 s, const int32_t *dot)
 {
     __m512 v = _mm512_fmadd_ps(_mm512_load_ps(g->scale + p * WNI_PANEL8),
-                               _mm512_cvtepi32_ps(_mm512_load_si512(dot + p * WNI_PANEL8)),
+                               WNI_DOTS8_NUMBER(_mm512_load_si512(dot + p * WNI_PANEL8)),
                                _mm512_load_ps(g->spread + p * WNI_PANEL8));
 
     return _mm512_fmadd_ps(s, v, _mm512_load_ps(g->high + p * WNI_PANEL8));
@@ -23,7 +28,7 @@ static inline __m512 upper_of(const wni_group8 *g, int p, __m512 s, const int32_
 static inline __m512 lower_of(const wni_group8 *g, int p, __m512 s, const int32_t *dot)
 {
     __m512 v = _mm512_fmsub_ps(_mm512_load_ps(g->scale + p * WNI_PANEL8),
-                               _mm512_cvtepi32_ps(_mm512_load_si512(dot + p * WNI_PANEL8)),
+                               WNI_DOTS8_NUMBER(_mm512_load_si512(dot + p * WNI_PANEL8)),
                                _mm512_load_ps(g->spread + p * WNI_PANEL8));
 
     return _mm512_fmadd_ps(s, v, _mm512_load_ps(g->low + p * WNI_PANEL8));
