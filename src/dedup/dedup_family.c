@@ -290,7 +290,8 @@ static const wn_family_input inputs[] = {
      "the rows: .npy and other vector files, or text (.jsonl .csv .tsv); or folders of tables"},
     {"against", "pool|text", 0,
      "a reference, of the kind of the pool: rows that repeat one of it go"},
-    {"index", "minhash-index", 0, "folder index/ of an earlier run: rows that repeat one kept then go"}};
+    {"index", "minhash-index", 0,
+     "folder index/ of an earlier run: rows that repeat one kept then go"}};
 
 const wn_family wni_family_dedup = {
     .name = "dedup",

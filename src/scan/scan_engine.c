@@ -199,7 +199,8 @@ wn_status wni_scan_blocks(wn_ctx *ctx, const wni_queries *base, int half_norms, 
     const int64_t row_bytes = (wni_ld(wn_pool_dim(base->pool)) + 1) * (int64_t)sizeof(float);
     const int64_t bytes =
         wni_max(wni_min(wni_budget_left(ctx) / 4, BLOCK_BYTES_MAX), BLOCK_BYTES_MIN);
-    const int64_t room = wni_min(wni_max(bytes / row_bytes, 16), base->n);
+    /* Blocks begin at multiples of 16: sums over base rows have their lanes. */
+    const int64_t room = wni_min(wni_max(bytes / row_bytes / 16 * 16, 16), base->n);
     wni_mat block = {0};
     wni_ahead *ahead = NULL;
     float *half = NULL;

@@ -46,6 +46,7 @@ static void defaults_come_from_the_list(void **state)
 
 static void text_goes_in_and_comes_back(void **state)
 {
+    static char long_text[WN_TEXT_MAX + 1];
     static const struct {
         const char *name, *in, *out;
     } good[] = {
@@ -85,13 +86,13 @@ static void text_goes_in_and_comes_back(void **state)
         {"levels", "1,2,3,4,5,6,7,8,9", "at most 8"},
         {"levle", "1", "did you mean 'levels'?"},
         {"zzzzzzzz", "1", "has no parameter"},
-        {"column", "0123456789012345678901234567890123456789012345678901234567890123",
-         "at most 63"},
+        {"column", long_text, "at most 1023"},
     };
     wn_ctx *ctx = ts_ctx(1, -1);
     try_params p, before;
     char text[256];
 
+    memset(long_text, 'x', WN_TEXT_MAX);
     (void)state;
     wn_params_init(&method, &p);
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {

@@ -165,7 +165,7 @@ static void planted_target(void **state)
             hits += s->why[i].copies;
         print_message("simcore: %lld taken, precision %.3f, recall %.3f\n", (long long)s->size,
                       (double)hits / (double)s->size, (double)hits / GOOD);
-        assert_true((double)hits >= 0.95 * (double)s->size);
+        assert_true((double)hits >= 0.9 * (double)s->size);
         assert_true((double)hits >= 0.7 * GOOD);
         wn_selection_free(s);
     }
