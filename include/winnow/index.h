@@ -23,7 +23,7 @@ extern "C" {
 typedef struct wn_index wn_index;
 
 /* Opens an index; the context must outlive it. Reads index.json and checks the checksum of every array but the
- * lists of a disk index, which are checked as they are read. Arrays are mapped. Errors: WN_E_DATA names the
+ * lists and rows of a disk index, which are checked as they are read. Arrays are mapped. Errors: WN_E_DATA names the
  * file: damaged, cut, of a newer version, not an index. Cost: one pass over the files. */
 WN_API wn_status wn_index_open(wn_ctx *ctx, const char *dir, wn_index **out);
 WN_API void wn_index_free(wn_index *index); /* NULL ok */
@@ -58,13 +58,13 @@ WN_API int64_t wn_filter_matching(const wn_filter *filter);
 
 typedef struct wn_index_query {
     uint32_t struct_size;
-    const wn_pool *queries;  /* (n, d), read under the metric of the index */
-    int64_t k;               /* hits wanted; fewer come when fewer rows match */
-    int64_t effort;          /* hnsw: length of the beam; ivf, disk: lists; 0 = by `recall` */
-    double recall;           /* of the k nearest, as measured when the index was made; in (0, 1] */
-    const char *where;       /* SQL condition over the columns of the table; NULL = all rows */
-    const char *window;      /* "column:low:high", both ends in; NULL = all rows */
-    const char *tenant;      /* only rows of this tenant; NULL = all rows */
+    const wn_pool *queries; /* (n, d), read under the metric of the index */
+    int64_t k;          /* hits wanted, at most the rows there are; fewer come when fewer match */
+    int64_t effort;     /* hnsw: length of the beam; ivf, disk: lists; 0 = by `recall` */
+    double recall;      /* of the k nearest, as measured when the index was made; in (0, 1] */
+    const char *where;  /* SQL condition over the columns of the table; NULL = all rows */
+    const char *window; /* "column:low:high", both ends in; NULL = all rows */
+    const char *tenant; /* only rows of this tenant; NULL = all rows */
     const wn_filter *filter; /* instead of the three above; NULL = none */
 } wn_index_query;
 
@@ -95,7 +95,7 @@ typedef struct wn_hits {
 
 /* Searches. The distances are the exact ones of the rows found; which rows are found depends on kind, code
  * and effort, but never on threads or ISA. When k rows match, k come back, at any selectivity. Errors: WN_E_USAGE
- * (k, effort, SQL that is none or that writes, unknown column with the nearest name, unknown tenant), WN_E_DATA
+ * (k below 1, effort, SQL that is none or that writes, unknown column with the nearest name, unknown tenant), WN_E_DATA
  * (another dimension, NaN; names the query). *out is given; wn_hits_free(). */
 WN_API wn_status wn_index_search(wn_ctx *ctx, const wn_index *index, const wn_index_query *query,
                                  wn_hits **out);

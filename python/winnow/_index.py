@@ -73,8 +73,9 @@ class _Snapshot:
 class Filter:
     """Which rows of an index a search may find; made once by Index.filter() for any number of searches."""
 
-    def __init__(self, snapshot, where, window, tenant):
+    def __init__(self, owner, snapshot, where, window, tenant):
         self.ptr = None
+        self.owner = owner
         self.snapshot = snapshot
         self.ctx = _lib.Context(1)
         ptr = _lib.PTR()
@@ -195,7 +196,7 @@ class Index:
     def filter(self, where=None, window=None, tenant=None):
         """A filter for many searches of the index as it is now; see search()."""
         self._need()
-        return Filter(self._snapshot, where, _window(window), tenant)
+        return Filter(self, self._snapshot, where, _window(window), tenant)
 
     def search(self, Q, k=10, *, recall=0.95, effort=0, where=None, window=None, tenant=None, filter=None):
         """The k nearest rows of each query: distances D (n, k) float32, ids I (n, k) int64, nearest first.
@@ -207,6 +208,8 @@ class Index:
         """
         self._need()
         snapshot = filter.snapshot if filter is not None else self._snapshot
+        if filter is not None and filter.owner is not self:
+            raise _lib.UsageError("filter: it was made for another index")
         if filter is not None and (where, window, tenant) != (None, None, None):
             raise _lib.UsageError("filter: a filter is made already; leave out where, window and tenant")
         ctx = _lib.Context(self.threads, self.memory)

@@ -34,7 +34,7 @@ wn_status wni_km_groups_new(wni_km *km)
     WNI_NEW(ctx, g->center, km->k);
     WNI_NEW(ctx, g->of, km->k);
     WNI_NEW(ctx, g->key, km->k);
-    WNI_NEW(ctx, g->drift, g->n);
+    WNI_NEW0(ctx, g->drift, g->n);
     WNI_NEW(ctx, g->drift_up, g->n);
     WNI_NEW(ctx, g->lower, rows * g->n);
     memset(g->lower + (rows - WNI_KM_LANES) * g->n, 0, (size_t)(WNI_KM_LANES * g->n) * 2);

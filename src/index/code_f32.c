@@ -211,7 +211,7 @@ static wn_status f16_open(wn_ctx *ctx, const wn_index *index, const wni_segment 
     (void)params;
     code->row_bytes = code->ld * 2;
     code->scratch_bytes = code->ld * 4;
-    code->exact = f16_already(index->dtype, index->metric);
+    code->exact = f16_already(wn_pool_dtype(s->rows), index->metric);
     WNI_NEW(ctx, own, 1);
     code->own = own;
     *own = (f16_own){1, 1};

@@ -282,7 +282,7 @@ double wni_disk_cost(const wn_index *index, const wni_segment *s, const wni_ask 
     if (!ask->allowed) return 0;
     /* What counts is what is fetched: lists of each query, or rows, once for all queries. A list takes
      * about as long as two rows. */
-    return 2 * (double)ask->n * (double)wni_min(lists_of(ask, v), v->lists);
+    return 2 * (double)ask->all * (double)wni_min(lists_of(ask, v), v->lists);
 }
 
 wn_status wni_disk_search(wn_ctx *ctx, const wn_index *index, const wni_segment *s,

@@ -54,6 +54,11 @@ int wni_walk_bridge(wni_walk *w, const wni_hnsw *g, int64_t high, int64_t ef, in
     if (!links) return 1;
     /* The allowed ones lead; the others only as long as there is room beside them. */
     wni_walk_start(w, ef);
+    /* Hits that the beam has no room for are seen all the same. */
+    for (int64_t i = 0; i < w->n_hits; i++) {
+        int32_t *fresh = wni_walk_step(w);
+        w->fresh += wni_walk_mark(w, wni_beam_slot(w->hits[i]), fresh);
+    }
     for (int64_t next = 0; next < w->size;) {
         const int32_t *at = links + wni_beam_slot(w->beam[next]) * room;
         int32_t *fresh = wni_walk_step(w);

@@ -8,8 +8,11 @@
 #include "base/param.h"
 #include "index/index_build.h"
 #include "pool/inputs.h"
+#include "pool/table_join.h"
 
 WN_PARAM_TABLE(wn_index_add_params, WN_INDEX_ADD_PARAMS);
+
+#define ID_MAX ((int64_t)1 << 62)
 
 static int by_value(const void *a, const void *b)
 {
@@ -33,7 +36,11 @@ static wn_status check_ids(wni_run *run, const wn_index *index, const int64_t *i
     memcpy(sorted, ids, (size_t)n * sizeof *ids);
     qsort(sorted, (size_t)n, sizeof *sorted, by_value);
     for (int64_t i = 0; i < n; i++)
-        if (sorted[i] < 0 || (i && sorted[i] == sorted[i - 1])) {
+        if (sorted[i] > ID_MAX) {
+            st = wni_fail(run->ctx, WN_E_DATA, "%s: id %lld is too large, at most %lld", path,
+                          (long long)sorted[i], (long long)ID_MAX);
+            goto done;
+        } else if (sorted[i] < 0 || (i && sorted[i] == sorted[i - 1])) {
             st = wni_fail(run->ctx, WN_E_DATA, "%s: id %lld is %s", path, (long long)sorted[i],
                           sorted[i] < 0 ? "negative" : "there twice");
             goto done;
@@ -60,7 +67,7 @@ static int32_t joined(const wn_index *index, const wn_pool *pool, int64_t rows)
 {
     int32_t first = index->n_segments;
 
-    while (first > 0 && !index->has_table) {
+    while (first > 0) {
         const wni_segment *s = &index->segment[first - 1];
         const int64_t alive = s->n - s->n_dead;
 
@@ -89,6 +96,7 @@ static wn_status add_segments(wni_run *run, const wn_index *index, wni_index_hea
         WNI_TRY(wni_segments_append(run->ctx, segments, segment));
     }
     for (int32_t i = 0; i < n; i++) {
+        WNI_TRY(wni_segment_check_rows(run->ctx, index, &index->segment[first + i]));
         WNI_TRY(wni_live_of(run->ctx, &index->segment[first + i], &alive[i]));
         if (alive[i].n)
             sources[used++] = (wni_source){.rows = alive[i].view,
@@ -136,6 +144,7 @@ static wn_status add_run(wni_run *run)
     wn_pool *pool = NULL;
     int64_t *ids = NULL, n_ids = 0, n;
     const wni_index_kind *kind;
+    bool largest = true;
     int32_t first;
     wn_status st;
 
@@ -146,11 +155,13 @@ static wn_status add_run(wni_run *run)
     kind = index->method->ops;
     WNI_TRY(kind->estimate(run->ctx, pool, index->params, &run->estimate));
     if (run->plan) goto done;
-    WNI_TRY(wn_pool_check(run->ctx, pool, 1, NULL));
+    WNI_TRY(wni_index_check_rows(run->ctx, pool, "index add"));
     WNI_TRY(wni_run_ints(run, "ids", &ids, &n_ids));
     if (ids) WNI_TRY(check_ids(run, index, ids, n_ids, n));
     added = (wni_source){.rows = pool, .ids = ids, .first_id = index->next_id};
     WNI_TRY(wni_index_build_table(run, n, &added.table));
+    if (added.table && index->n_segments)
+        WNI_TRY(wni_table_same_columns(run->ctx, index->segment[0].table_path, added.table));
     head.next_id += ids ? 0 : n;
     for (int64_t i = 0; ids && i < n; i++)
         head.next_id = wni_max(head.next_id, ids[i] + 1);
@@ -159,7 +170,10 @@ static wn_status add_run(wni_run *run)
     if (added.table) WNI_TRY(wni_out_remove(run->out, "table.sqlite"));
     WNI_TRY(wni_record_int(run, "rows_added", n));
     WNI_TRY(wni_record_int(run, "first_id", ids ? ids[0] : index->next_id));
-    WNI_TRY(wni_index_finish(run, &head, segments, first == 0));
+    for (int32_t i = 0; i < index->n_segments; i++)
+        largest = largest && n >= index->segment[i].n;
+    /* What an effort gives is what it gives in the largest segment. */
+    WNI_TRY(wni_index_finish(run, &head, segments, first == 0 || largest || !index->n_marks));
 done:
     json_decref(segments);
     wn_pool_free(pool);

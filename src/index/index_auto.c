@@ -353,7 +353,7 @@ static wn_status auto_run(wni_run *run)
 {
     const wn_index_auto_params *p = run->params;
     const int64_t n = wn_pool_rows(run->pool);
-    advisor a = {.run = run, .p = p, .n = n, .m = wni_min(n, p->sample)};
+    advisor a = {.run = run, .p = p, .n = n, .m = wni_min(n - wni_min(n / 10, QUERIES), p->sample)};
     const trial *chosen = NULL;
     trial exact = {.code = "f32"};
     wn_status st = WN_OK;

@@ -128,7 +128,7 @@ static wn_status write_row_sums(wn_ctx *ctx, const wni_index_build *b)
 {
     const int64_t n = wn_pool_rows(b->rows);
     sums_arg a = {b->rows, NULL};
-    wn_status st;
+    wn_status st = WN_OK;
 
     WNI_NEW(ctx, a.sums, n);
     WNI_TRY(wni_parallel(ctx, n, 4096, sums_range, &a));
@@ -165,8 +165,7 @@ static wn_status build_kind(wn_ctx *ctx, const wni_index_head *head, wni_index_b
     WNI_TRY(kind->estimate(ctx, pool, head->params, &estimate));
     WNI_TRY(wni_budget_need(ctx, estimate.peak_bytes, "building the index"));
     b->rows = pool;
-    if (kind->rows_on_disk && ((const wn_index_flat_params *)head->params)->code != WN_CODE_F32)
-        WNI_TRY(write_row_sums(ctx, b));
+    if (kind->rows_on_disk) WNI_TRY(write_row_sums(ctx, b));
     WNI_TRY(kind->build(ctx, b));
 done:
     b->rows = NULL;

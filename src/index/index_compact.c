@@ -22,6 +22,7 @@ static wn_status compact_segments(wni_run *run, const wn_index *index, wni_index
     WNI_NEW0(run->ctx, sources, n);
     for (int32_t i = 0; i < n; i++) {
         const wni_segment *s = &index->segment[i];
+        WNI_TRY(wni_segment_check_rows(run->ctx, index, s));
         WNI_TRY(wni_live_of(run->ctx, s, &alive[i]));
         if (alive[i].n)
             sources[used++] = (wni_source){.rows = alive[i].view,

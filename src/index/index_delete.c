@@ -75,7 +75,7 @@ static wn_status delete_run(wni_run *run)
     wn_status st;
 
     WNI_TRY(wni_index_open_input(run, &index, &head));
-    WNI_TRY(wni_run_rows(run, "rows", index->next_id, &ids, &n));
+    WNI_TRY(wni_run_rows(run, "rows", INT64_MAX, &ids, &n));
     if (run->plan) goto done;
     WNI_NEW0(run->ctx, seen, n);
     for (int32_t i = 0; i < index->n_segments; i++) {

@@ -7,6 +7,8 @@
 #include "pool/inputs.h"
 #include "pool/pool_use.h"
 
+#define NORM_MAX 1e18 /* of a row: the square of twice that is finite in float32 */
+
 wn_status wni_index_build_table(wni_run *run, int64_t rows, const char **path)
 {
     const char *given = run->input(run, "table"), *db = NULL;
@@ -28,6 +30,21 @@ wn_status wni_index_build_table(wni_run *run, int64_t rows, const char **path)
     *path = db;
 done:
     wn_table_free(table);
+    return st;
+}
+
+wn_status wni_index_check_rows(wn_ctx *ctx, const wn_pool *rows, const char *what)
+{
+    wn_pool_report report;
+    wn_status st;
+
+    WNI_TRY(wn_pool_check(ctx, rows, 1, &report));
+    if (wn_pool_metric(rows) == WN_L2 && report.max_norm > NORM_MAX)
+        st = wni_fail(ctx, WN_E_DATA,
+                      "%s: found a row of norm %.3g, at most %.0e has finite distances in float32: "
+                      "scale the values down",
+                      what, report.max_norm, NORM_MAX);
+done:
     return st;
 }
 
@@ -67,6 +84,7 @@ wn_status wni_index_build_run(wni_run *run)
     }
     if (run->plan) goto done;
     WNI_TRY(wni_pool_need_run(run->ctx, run->pool, run->method, &run->estimate));
+    WNI_TRY(wni_index_check_rows(run->ctx, run->pool, "index"));
     WNI_TRY(wni_index_build_table(run, wn_pool_rows(run->pool), &source.table));
     head.has_table = source.table != NULL;
     WNI_TRY(wni_segment_write(run->ctx, run->out, &head, 1, &source, 1, run, &segment));

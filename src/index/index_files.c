@@ -301,11 +301,21 @@ done:
     return st;
 }
 
-wn_status wni_array_map(wn_ctx *ctx, wni_array *a, int check)
+wn_status wni_array_check(wn_ctx *ctx, const wni_array *a)
 {
     const char *expected = json_string_value(json_object_get(a->about, "xxh3"));
     char found[17];
     uint64_t sum;
+    wn_status st = checksum(ctx, a, &sum);
+
+    if (st != WN_OK) return st;
+    snprintf(found, sizeof found, "%016llx", (unsigned long long)sum);
+    if (expected && strcmp(found, expected) == 0) return WN_OK;
+    return damaged(ctx, a->path, "its checksum does not match");
+}
+
+wn_status wni_array_map(wn_ctx *ctx, wni_array *a, int check)
+{
     wn_status st = WN_OK;
 
     if (!a->data && a->bytes) {
@@ -319,11 +329,7 @@ wn_status wni_array_map(wn_ctx *ctx, wni_array *a, int check)
     } else if (!a->data) {
         a->data = "";
     }
-    if (!check) goto done;
-    WNI_TRY(checksum(ctx, a, &sum));
-    snprintf(found, sizeof found, "%016llx", (unsigned long long)sum);
-    if (!expected || strcmp(found, expected) != 0)
-        st = damaged(ctx, a->path, "its checksum does not match");
+    if (check) st = wni_array_check(ctx, a);
 done:
     return st;
 }

@@ -79,6 +79,8 @@ wn_status wni_array_find(wn_ctx *ctx, const char *dir, const char *prefix, const
 /* Maps it (or reads it where that does not work) and, with `check`, compares the checksum. */
 wn_status wni_array_map(wn_ctx *ctx, wni_array *a, int check);
 size_t wni_array_item(const wni_array *a); /* bytes of an element */
+/* Compares the checksum by reading the file, without mapping it. */
+wn_status wni_array_check(wn_ctx *ctx, const wni_array *a);
 void wni_array_close(wn_ctx *ctx, wni_array *a);
 
 #endif

@@ -75,7 +75,7 @@ static wn_status codes_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, 
     int64_t size[QUERIES] = {0};
     float *x = NULL, *keys = NULL;
     char *scratch = NULL;
-    wn_status st;
+    wn_status st = WN_OK;
 
     (void)worker;
     WNI_NEW(ctx, x, f->ld);
@@ -114,8 +114,38 @@ done:
     return st;
 }
 
-wn_status wni_index_scan_rows(wn_ctx *ctx, const wni_segment *s, const wni_ask *ask,
-                              wni_found *found)
+typedef struct check {
+    const wn_index *index;
+    const wni_segment *s;
+    const wni_queries *base;
+} check;
+
+static wn_status check_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
+{
+    const check *c = arg;
+    const int64_t ld = wni_ld(c->index->d);
+    float *row = NULL;
+    wn_status st = WN_OK;
+
+    (void)worker;
+    WNI_NEW(ctx, row, ld);
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t position = c->base->rows ? c->base->rows[i] : i;
+
+        WNI_TRY(wn_pool_read(ctx, c->s->rows, position, 1, row, ld));
+        if (wni_row_sum(row, c->index->d) != c->s->row_sums[position]) {
+            st = wni_segment_damaged(ctx, c->index, c->s, "rows.npy",
+                                     "the checksum of a row does not match");
+            goto done;
+        }
+    }
+done:
+    wni_free(ctx, row);
+    return st;
+}
+
+wn_status wni_index_scan_rows(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
+                              const wni_ask *ask, wni_found *found)
 {
     wni_queries queries = {ask->queries, NULL, 0, ask->n}, base = {s->rows, NULL, 0, s->n};
     int64_t *rows = NULL, n = 0;
@@ -127,6 +157,10 @@ wn_status wni_index_scan_rows(wn_ctx *ctx, const wni_segment *s, const wni_ask *
             if (wni_bit(ask->allowed, i)) rows[n++] = i;
         base.rows = rows;
         base.n = n;
+    }
+    if (s->row_sums) { /* rows that nobody has looked at since they were written */
+        check c = {index, s, &base};
+        WNI_TRY(wni_parallel(ctx, base.n, 1024, check_range, &c));
     }
     WNI_TRY(wni_scan_exact(ctx, &queries, &base, ask->want, found->at, found->key));
     for (int64_t i = 0; rows && i < ask->n * ask->want; i++)
@@ -143,7 +177,7 @@ static wn_status flat_search(wn_ctx *ctx, const wn_index *index, const wni_segme
 {
     flat f = {s, s->state, ask, found, wni_ld(index->d), 0};
 
-    if (!f.code) return wni_index_scan_rows(ctx, s, ask, found);
+    if (!f.code) return wni_index_scan_rows(ctx, index, s, ask, found);
     f.scratch_bytes = wni_round_up(wni_code_scratch_bytes(f.code), WNI_ALIGN);
     found->compared += ask->n * s->n;
     return wni_parallel(ctx, ask->n, QUERIES, codes_range, &f);

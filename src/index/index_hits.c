@@ -64,6 +64,13 @@ wn_status wn_hits_load(wn_ctx *ctx, const char *dir, wn_hits **out)
                       (long long)other[1], (long long)n);
         goto done;
     }
+    for (int64_t i = 0; i < n; i++)
+        if (((const int64_t *)counts)[i] < 0 || ((const int64_t *)counts)[i] > shape[1]) {
+            st = wni_fail(
+                ctx, WN_E_DATA, "%s/counts.npy: query %lld has %lld hits, expected 0 to %lld", dir,
+                (long long)i, (long long)((const int64_t *)counts)[i], (long long)shape[1]);
+            goto done;
+        }
     WNI_NEW0(ctx, h, 1);
     *h = (wn_hits){.ctx = ctx,
                    .n = n,

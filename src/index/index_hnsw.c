@@ -429,7 +429,7 @@ static double hnsw_cost(const wn_index *index, const wni_segment *s, const wni_a
     const double walk =
         (400 + (double)taken.ef * 12) * (12 + 0.12 * d) / (taken.route == SWEEP ? share : 1);
     const double across = taken.route == BRIDGE ? (double)taken.ef * 800 * (1 + 0.3 / share) : 0;
-    const double scanned = 0.022 * d + (20 + 0.6 * d) / (double)wni_max(ask->n, 1);
+    const double scanned = 0.022 * d + (20 + 0.6 * d) / (double)wni_max(ask->all, 1);
 
     if (wni_max(ask->effort, ask->k) > EF_MOST) return INFINITY;
     /* Without a filter an effort is a promise of some recall, no less and no more for many queries at once. */

@@ -116,6 +116,8 @@ wn_status wni_segment_array(wn_ctx *ctx, const wn_index *index, const wni_segmen
                             const void **data);
 /* Bytes of the arrays that searching reads from memory. */
 int64_t wni_index_memory(const wn_index *index);
+/* Compares the exact rows with their checksum where opening did not: before they are written anew. */
+wn_status wni_segment_check_rows(wn_ctx *ctx, const wn_index *index, const wni_segment *s);
 /* 1 when the segment has it. */
 int wni_segment_has(const wn_index *index, const wni_segment *s, const char *name);
 /* WN_E_DATA: what an array says cannot be ("node 7 has 40 neighbours"), in one line that names its file. */
@@ -132,6 +134,8 @@ wn_status wni_segment_file(wn_ctx *ctx, const wn_index *index, const wni_segment
 struct wni_ask {
     const wn_pool *queries; /* (n, d) under the metric of the index */
     int64_t n;
+    int64_t
+        all; /* queries of the whole search, of which these are a block: what a choice may rest on */
     int64_t want; /* candidates per query: k, or more of them when the code is not exact */
     int64_t k;
     int64_t effort;
@@ -157,6 +161,9 @@ static inline int64_t wni_segment_id(const wni_segment *s, int64_t position)
 {
     return s->ids ? s->ids[position] : s->first_id + position;
 }
+
+/* Strictly checked rows whose distances are finite: no norm beyond 1e18 under L2. */
+wn_status wni_index_check_rows(wn_ctx *ctx, const wn_pool *rows, const char *what);
 
 /* A checksum of a row as it is read, (d). */
 uint32_t wni_row_sum(const float *row, int64_t d);

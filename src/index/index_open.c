@@ -82,6 +82,13 @@ done:
     return st;
 }
 
+wn_status wni_segment_check_rows(wn_ctx *ctx, const wn_index *index, const wni_segment *s)
+{
+    const wni_array *a = find_array(index, s, "rows.npy");
+
+    return a && a->opened && s->kind->rows_on_disk ? wni_array_check(ctx, a) : WN_OK;
+}
+
 int64_t wni_index_memory(const wn_index *index)
 {
     int64_t bytes = 0;

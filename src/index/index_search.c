@@ -161,7 +161,7 @@ static wn_status search_again(wn_ctx *ctx, search *s, const wni_ask *ask)
     WNI_NEW(ctx, found.key, m * ask->want);
     again.queries = few;
     again.n = m;
-    WNI_TRY(wni_index_scan_rows(ctx, s->s, &again, &found));
+    WNI_TRY(wni_index_scan_rows(ctx, s->index, s->s, &again, &found));
     s->found.compared += found.compared;
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < ask->want; j++) {
@@ -183,6 +183,7 @@ static wn_status search_segment(wn_ctx *ctx, search *s, int32_t number)
                    .n = s->n,
                    .want = s->want,
                    .k = s->k,
+                   .all = wn_pool_rows(s->queries),
                    .effort = s->effort,
                    .allowed = allowed->bits,
                    .n_allowed = allowed->n,
@@ -197,7 +198,7 @@ static wn_status search_segment(wn_ctx *ctx, search *s, int32_t number)
     s->found.exact = 0;
     if (kind->cost && (double)ask.n_allowed <= kind->cost(s->index, s->s, &ask)) {
         s->route[number] |= ROUTE_MATCHES;
-        WNI_TRY(wni_index_scan_rows(ctx, s->s, &ask, &s->found));
+        WNI_TRY(wni_index_scan_rows(ctx, s->index, s->s, &ask, &s->found));
     } else {
         s->route[number] |= ROUTE_KIND;
         WNI_TRY(kind->search(ctx, s->index, s->s, &ask, &s->found));
@@ -344,7 +345,7 @@ wn_status wn_index_search(wn_ctx *ctx, const wn_index *index, const wn_index_que
     if (given) memcpy(&query, given, (size_t)wni_min(given->struct_size, sizeof query));
     WNI_TRY(check_query(ctx, index, &query));
     WNI_TRY(wn_pool_with_metric(ctx, query.queries, index->metric, &queries));
-    WNI_TRY(wn_pool_check(ctx, queries, 1, NULL));
+    WNI_TRY(wni_index_check_rows(ctx, queries, "search"));
     s.queries = queries;
     s.k = query.k;
     s.want = code->code == WN_CODE_F32 ? s.k : (int64_t)ceil((double)s.k * code->rerank);

@@ -21,8 +21,8 @@ struct wn_filter {
 };
 
 /* The exact nearest of the allowed rows. */
-wn_status wni_index_scan_rows(wn_ctx *ctx, const wni_segment *s, const wni_ask *ask,
-                              wni_found *found);
+wn_status wni_index_scan_rows(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
+                              const wni_ask *ask, wni_found *found);
 
 /* The least effort that gave this recall when the index was made; the largest that was tried when none did; 0
  * = the index is exact. */

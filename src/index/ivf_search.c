@@ -73,8 +73,13 @@ void wni_near_centers(const wni_kernels *kernels, const wni_mat *centers, const 
                                   c + hits[h]);
             }
         }
-        for (int64_t i = 0; i < rows_n; i++)
-            wni_topk_sort(score + (i0 + i) * most, at + (i0 + i) * most, most);
+        for (int64_t i = 0; i < rows_n; i++) {
+            wni_topk_sort(score + (i0 + i) * most, at + (i0 + i) * most, size[i]);
+            for (int64_t c = size[i]; c < most; c++) { /* scores that are no numbers */
+                at[(i0 + i) * most + c] = -1;
+                score[(i0 + i) * most + c] = -INFINITY;
+            }
+        }
     }
 }
 
@@ -100,7 +105,10 @@ static int64_t choose(const job *j, group *g, int64_t i)
 
     for (int64_t r = 0; r < j->ranked && lists < j->lists; r++) {
         const int64_t list = near[r];
-        int64_t size = j->v->start[list + 1] - j->v->start[list];
+        int64_t size;
+
+        if (list < 0) break;
+        size = j->v->start[list + 1] - j->v->start[list];
 
         all += size;
         if (lists >= j->lists / 4 && all > COVER * j->ask->want && rows >= j->ask->want &&

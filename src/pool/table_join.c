@@ -11,13 +11,34 @@ static wn_status same_columns(const wn_table *a, const wn_table *b)
 {
     for (int32_t i = 0; i < a->columns || i < b->columns; i++) {
         const char *x = wn_table_column_name(a, i), *y = wn_table_column_name(b, i);
-        if (x && y && strcmp(x, y) == 0) continue;
+        const char *is = wn_table_column_type(a, i), *will = wn_table_column_type(b, i);
+
+        if (x && y && strcmp(x, y) == 0) {
+            if (strcmp(is, will) == 0) continue;
+            return wni_fail(a->ctx, WN_E_DATA,
+                            "%s: column %s holds %s, expected %s as in the rows that are there",
+                            b->path, x, will, is);
+        }
         return wni_fail(a->ctx, WN_E_DATA,
                         "%s: column %d is %s, expected %s as in the rows that are there; give "
                         "tables with the same columns",
                         b->path, i + 1, y ? y : "missing", x ? x : "no more");
     }
     return WN_OK;
+}
+
+wn_status wni_table_same_columns(wn_ctx *ctx, const char *path, const char *other)
+{
+    wn_table *a = NULL, *b = NULL;
+    wn_status st;
+
+    WNI_TRY(wn_table_open(ctx, path, &a));
+    WNI_TRY(wn_table_open(ctx, other, &b));
+    WNI_TRY(same_columns(a, b));
+done:
+    wn_table_free(a);
+    wn_table_free(b);
+    return st;
 }
 
 /* CREATE TABLE rows and the INSERT into it, wni_free. */

@@ -72,7 +72,7 @@ static void bound_column(wni_filter *f, int64_t c, const float *stat)
     for (int64_t i = 0; i < f->ld; i++)
         beta -= (double)f->mean[i] * (double)row[i];
     slack =
-        3 * WNI_FILTER_U * (fabs(bias) + fabs(beta)) + 0x1p-40 * f->mean_norm * length + 0x1p-120;
+        3 * WNI_FILTER_U * (fabs(bias) + fabs(beta)) + 0x1p-37 * f->mean_norm * length + 0x1p-120;
     /* Written so that NaN takes this way. */
     if (!(norm < 0x1p60 && length < 0x1p60 && fabs(bias) < 0x1p120 && fabs(beta) < 0x1p120)) {
         no_bound(f, c, FLT_MAX);

@@ -33,7 +33,7 @@
  *
  *     A >= |y - y'| / s,   B >= |y| / s,   C >= (gamma + 2 u) |x| / s,
  *     spread_c = (1 + 2^-19) ((A + 8 u (A + B)) |z'| + B |z - z'| + C |c|),
- *     high_c = -beta + slack, low_c = -beta - slack, slack = 3 u (|bias| + |beta|) + 2^-40 |mean| |c| + 2^-120,
+ *     high_c = -beta + slack, low_c = -beta - slack, slack = 3 u (|bias| + |beta|) + 2^-37 |mean| |c| + 2^-120,
  *
  *     low_c + s (scale_c I - spread_c) <= S - y.mean <= high_c + s (scale_c I + spread_c).
  *

@@ -359,7 +359,11 @@ wn_status wni_filter_argmin(wn_ctx *ctx, const wni_queries *queries, const wni_f
              (int64_t)sizeof *s.plain + PLAIN_ROWS * WNI_SCAN_COLUMNS * (int64_t)sizeof(float));
     if (bytes > wni_budget_left(ctx)) return WN_OK;
     WNI_TRY(choose_width(ctx, &s, &wide));
-    if (wide && 2 * bytes > wni_budget_left(ctx)) s.f = f; /* tiles of bf16 are larger */
+    if (wide && 2 * bytes > wni_budget_left(ctx)) { /* tiles of bf16 are larger */
+        s.f = f;
+        wni_filter_free(ctx, wide);
+        wide = NULL;
+    }
     WNI_NEW0(ctx, s.tile, threads);
     WNI_NEW0(ctx, s.plain, threads);
     WNI_TRY(wni_queries_ahead(ctx, queries, &s.ahead));

@@ -72,7 +72,11 @@ wn_status wni_scan_argmin_with(wn_ctx *ctx, const wni_queries *queries, const wn
     }
     if (packed)
         WNI_TRY(wni_filter_argmin(ctx, queries, packed, base, at, score, second, &done_here));
-    if (!done_here) WNI_TRY(argmin_plain(ctx, queries, base, at, score, second));
+    if (!done_here) {
+        wni_filter_free(ctx, own); /* what is short of room needs it */
+        own = NULL;
+        WNI_TRY(argmin_plain(ctx, queries, base, at, score, second));
+    }
 done:
     wni_filter_free(ctx, own);
     return st;

@@ -147,6 +147,7 @@ static void sort_by_base(const wni_pairs *p, int64_t first, int64_t n)
 static wn_status sort(wn_ctx *ctx, const wni_pairs *p, int64_t queries)
 {
     int64_t *start = NULL, *next = NULL; /* (queries + 1) where each query's pairs go */
+    int64_t moves = 0;
     wn_status st;
 
     WNI_TRY(wni_budget_need(ctx, 2 * (queries + 1) * (int64_t)sizeof *start,
@@ -167,6 +168,7 @@ static wn_status sort(wn_ctx *ctx, const wni_pairs *p, int64_t queries)
 
                 *place = x;
                 x = other;
+                if ((++moves & 0xffff) == 0) WNI_TRY(wni_poll(ctx));
             }
             *wni_pairs_at(p, next[q]++) = x;
         }

@@ -28,6 +28,7 @@
 typedef float narrow __attribute__((vector_size(4 * WIDTH)));
 typedef double wide __attribute__((vector_size(8 * WIDTH)));
 typedef int64_t whole __attribute__((vector_size(8 * WIDTH)));
+typedef uint64_t bits __attribute__((vector_size(8 * WIDTH))); /* sums of which may wrap */
 
 /* *x = e^*x by the steps of wni_exp_fixed. Outside [-708, 709] they leave nonsense, which gives way to 0 and
  * Inf: beyond a float either way. */
@@ -53,7 +54,7 @@ static inline void exp_in_place(wide *x)
     odd = odd * r2 + 1.0 / 5040;
     odd = odd * r2 + 1.0 / 120;
     odd = odd * r2 + 1.0 / 6;
-    power = (wide)(((whole)shifted << 52) + 0x3ff0000000000000);
+    power = (wide)(((bits)shifted << 52) + 0x3ff0000000000000u);
     power *= 1.0 + (r + (lost + (even * r2 + odd * (r2 * r))));
     *x = (wide)(((whole)power & ~low & ~high_end) | (high_end & 0x7ff0000000000000));
 }
