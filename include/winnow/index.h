@@ -80,16 +80,14 @@ typedef struct wn_search_report {
     char route[96];     /* in words: "graph", "exact scan of the matches", ... */
 } wn_search_report;
 
-/* Neighbours of queries. All arrays belong to the hits. */
+/* Neighbours of queries; at one distance the row that was added first. All arrays belong to the hits. */
 typedef struct wn_hits {
     wn_ctx *ctx;
     int64_t n, k;
     wn_metric metric;
-    int64_t *
-        indices; /* (n, k) row-major: ids of rows, nearest first, at a tie the smaller; -1 past the end */
-    float *
-        distances; /* (n, k) Euclidean under WN_L2, 1 - cosine under WN_COSINE; +Inf past the end */
-    int64_t *counts; /* (n) hits of each query */
+    int64_t *indices; /* (n, k) row-major: ids, nearest first; -1 past the end */
+    float *distances; /* (n, k) Euclidean, or 1 - cosine; +Inf past the end */
+    int64_t *counts;  /* (n) hits of each query */
     wn_search_report report;
 } wn_hits;
 
