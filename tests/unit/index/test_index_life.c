@@ -176,6 +176,7 @@ static void test_recall_after_add(void **state)
     ts_ok(ctx, wn_pool_wrap(ctx, rows + 100 * D, N - 100, D, WN_F32, WN_L2, &many));
     ts_ok(ctx, run(ctx, "hnsw", few, NULL, NULL, NULL, NULL, "grown.wni"));
     ts_ok(ctx, run(ctx, "add", many, NULL, NULL, "merge", "0", "grown.wni"));
+    wn_pool_free(few);
     ts_ok(ctx, wn_pool_wrap(ctx, rows, N, D, WN_F32, WN_L2, &few));
     ts_ok(ctx, run(ctx, "flat", few, NULL, NULL, NULL, NULL, "grown-flat.wni"));
     hits = ask(ctx, "grown.wni", rows, 200, 0.99, 0, NULL);
