@@ -19,7 +19,7 @@ static int bf16(void)
     return __get_cpuid_count(7, 1, &a, &b, &c, &d) && a & 1 << 5;
 }
 
-/* Whether tiles may be used: the processor has them with 8-bit products, the system saves them, and grants
+/* Whether tiles may be used: the processor has them with products of 8 bits and of bf16, the system saves them, and grants
  * this process their 8 KB of state. It is asked once more by each context, which changes nothing. */
 static int tiles(void)
 {
@@ -27,6 +27,7 @@ static int tiles(void)
     enum {
         TILE = 1 << 24,
         INT8 = 1 << 25,
+        BF16 = 1 << 22,
         STATES = 3 << 17,
         REQUEST_PERMISSION = 0x1023,
         DATA = 18
@@ -34,7 +35,7 @@ static int tiles(void)
     unsigned a, b, c, d, low, high;
 
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
-    if (!(d & TILE) || !(d & INT8)) return 0;
+    if (!(d & TILE) || !(d & INT8) || !(d & BF16)) return 0;
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     if ((low & STATES) != STATES) return 0;
     return syscall(SYS_arch_prctl, REQUEST_PERMISSION, DATA) == 0;

@@ -28,7 +28,10 @@ typedef struct wni_tile_shapes {
 #define WNI_TILE_STORE(t, to, stride)  _tile_stored(t, to, stride)
 /* sums += the products of 4 unsigned bytes of a and 4 signed bytes of b, mod 2^32 */
 #define WNI_TILE_DOT8(sums, a, b) _tile_dpbusd(sums, a, b)
-#define WNI_TILE_RELEASE()        _tile_release()
+/* sums += (the products of the even bf16 of a and b + those of the odd ones), f32 rounded to nearest; what is not
+ * normal, read or made, is 0 */
+#define WNI_TILE_DOT16(sums, a, b) _tile_dpbf16ps(sums, a, b)
+#define WNI_TILE_RELEASE()         _tile_release()
 #endif
 
 #endif

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What dots8 and tops8 do in tiles: the integers of 32 rows x 64 columns, two tiles of rows times two panels in four
- * tiles of sums, twice. A panel of codes is a tile of 16 columns as it stands. While the tile unit multiplies one
+ * What dots8, tops8 and dots16 do in tiles: the sums of 32 rows x 64 columns, two tiles of rows times two panels in
+ * four tiles of sums, twice. A panel of codes is a tile of 16 columns as it stands. While the tile unit multiplies one
  * block, the vector units look at the block before it.
+ *
+ * x and ld are in bytes: two of them are a dimension in bf16, whose panels have the same form. A file for bf16 defines
+ * WNI_TILES8_DOT before.
  */
 #ifndef WNI_TILES8_H
 #define WNI_TILES8_H
@@ -11,6 +14,10 @@
 
 #include "kernels/kernels.h"
 #include "kernels/tiles.h"
+
+#ifndef WNI_TILES8_DOT
+#define WNI_TILES8_DOT(sums, a, b) WNI_TILE_DOT8(sums, a, b)
+#endif
 
 enum { WNI_TILES8_ROWS = 2 * WNI_TILE_ROWS };
 
@@ -51,12 +58,12 @@ static inline void wni_tiles8_last(const uint8_t *x, int64_t rows, int64_t ld, i
     WNI_TILE_LOAD(6, panel, WNI_TILE_LINE);                       \
     WNI_TILE_LOAD(7, (panel) + ld * WNI_PANEL8, WNI_TILE_LINE);   \
     WNI_TILE_LOAD(4, a, stride);                                  \
-    WNI_TILE_DOT8(0, 4, 6);                                       \
-    WNI_TILE_DOT8(1, 4, 7);                                       \
+    WNI_TILES8_DOT(0, 4, 6);                                      \
+    WNI_TILES8_DOT(1, 4, 7);                                      \
     if (two) {                                                    \
         WNI_TILE_LOAD(5, (a) + WNI_TILE_ROWS * (stride), stride); \
-        WNI_TILE_DOT8(2, 5, 6);                                   \
-        WNI_TILE_DOT8(3, 5, 7);                                   \
+        WNI_TILES8_DOT(2, 5, 6);                                  \
+        WNI_TILES8_DOT(3, 5, 7);                                  \
     }
 
 /* The integers of at most 32 rows of x into dot (rows, 64), shaped for them before. meanwhile(arg, count) is called

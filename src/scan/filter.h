@@ -45,7 +45,10 @@
  * powers of two just below max |y| and max |z|, what is below 2^-60 taken as 0. All of the above holds, but y'.z' is
  * an f32 sum of exact products in any order: off by at most (ld + 2) 2^-23 1.01 |y'| |z'|, however each of its steps
  * is rounded. Steps may also flush what is below 2^-126, at most 2 ld 2^-126 s scale in all, which is less than 2^-100
- * |y| |z|. Both are added as f->loss to the 8 u of the sums.
+ * |y| |z|. Both are added as f->loss to the 8 u of the sums. This covers plain C, AVX512_BF16 (pairs of products onto a
+ * running sum) and tiles, which sum the even and the odd products of 32 dimensions apart, then add both sums and that
+ * to what is there: no product goes through more than 16 + 1 + ld / 32 <= ld + 2 additions, denormals read and made are
+ * 0 in the two latter; y' and z' have none.
  *
  * So a column whose upper is below the lower of another column of the same row scores strictly less in f32.
  * Against a score known beforehand, y.mean comes in: it is computed in f32 with an error of at most

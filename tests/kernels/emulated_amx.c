@@ -5,11 +5,12 @@
  */
 #include "kernels/emulated_amx.h"
 
+#include <float.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define WNI_TILES_EMULATED
-#include "kernels/tiles.h"
+#include "kernels/emulated_tiles.h"
 
 static wni_tile_shapes shapes;
 static int tile_shaped;
@@ -21,7 +22,7 @@ static void must(int holds)
     if (!holds) abort(); /* where the processor would stop */
 }
 
-static void emulated_shape(const wni_tile_shapes *s)
+void kt_tile_shape(const wni_tile_shapes *s)
 {
     must(s->palette == 1 && s->start_row == 0);
     for (int i = 0; i < 14; i++)
@@ -36,7 +37,7 @@ static void emulated_shape(const wni_tile_shapes *s)
     memset(tile, 0, sizeof tile);
 }
 
-static void emulated_load(int t, const void *from, int64_t stride)
+void kt_tile_load(int t, const void *from, int64_t stride)
 {
     must(tile_shaped && shapes.rows[t]);
     memset(tile[t], 0, sizeof tile[t]);
@@ -44,14 +45,14 @@ static void emulated_load(int t, const void *from, int64_t stride)
         memcpy(tile[t][r], (const char *)from + r * stride, shapes.line[t]);
 }
 
-static void emulated_store(int t, void *to, int64_t stride)
+void kt_tile_store(int t, void *to, int64_t stride)
 {
     must(tile_shaped && shapes.rows[t]);
     for (int r = 0; r < shapes.rows[t]; r++)
         memcpy((char *)to + r * stride, tile[t][r], shapes.line[t]);
 }
 
-static void emulated_dot8(int sums, int a, int b)
+void kt_tile_dot8(int sums, int a, int b)
 {
     must(tile_shaped && shapes.rows[sums] && shapes.rows[sums] == shapes.rows[a]);
     must(shapes.line[sums] == shapes.line[b] && shapes.line[a] == 4 * shapes.rows[b]);
@@ -69,12 +70,52 @@ static void emulated_dot8(int sums, int a, int b)
     products_done++;
 }
 
-#define WNI_TILE_FENCE(p)              ((void)(p))
-#define WNI_TILE_SHAPE(s)              emulated_shape(s)
-#define WNI_TILE_LOAD(t, from, stride) emulated_load(t, from, stride)
-#define WNI_TILE_STORE(t, to, stride)  emulated_store(t, to, stride)
-#define WNI_TILE_DOT8(sums, a, b)      emulated_dot8(sums, a, b)
-#define WNI_TILE_RELEASE()             (tile_shaped = 0)
+static float f32_of(const unsigned char *at)
+{
+    float v;
+
+    memcpy(&v, at, sizeof v);
+    return v;
+}
+
+/* bf16 number i of a row of a tile. */
+static float bf16_in(const unsigned char *row, int i)
+{
+    const unsigned char bytes[4] = {0, 0, row[2 * i], row[2 * i + 1]};
+
+    return f32_of(bytes);
+}
+
+/* What is not normal counts as 0. */
+static float flushed(float v)
+{
+    return fabsf(v) < FLT_MIN ? copysignf(0, v) : v;
+}
+
+/* As the processor is described to do it: even and odd products in a sum each, then both into the tile. */
+void kt_tile_dot16(int sums, int a, int b)
+{
+    must(tile_shaped && shapes.rows[sums] && shapes.rows[sums] == shapes.rows[a]);
+    must(shapes.line[sums] == shapes.line[b] && shapes.line[a] == 4 * shapes.rows[b]);
+    must(sums != a && sums != b && a != b && shapes.line[a] % 4 == 0 && shapes.line[b] % 4 == 0);
+    for (int r = 0; r < shapes.rows[sums]; r++)
+        for (int c = 0; c < shapes.line[sums] / 4; c++) {
+            float two[2] = {0, 0}, sum = flushed(f32_of(tile[sums][r] + 4 * c));
+
+            for (int i = 0; i < shapes.line[a] / 2; i++)
+                two[i % 2] =
+                    flushed(fmaf(flushed(bf16_in(tile[a][r], i)),
+                                 flushed(bf16_in(tile[b][i / 2], 2 * c + i % 2)), two[i % 2]));
+            sum = flushed(sum + flushed(two[0] + two[1]));
+            memcpy(tile[sums][r] + 4 * c, &sum, sizeof sum);
+        }
+    products_done++;
+}
+
+void kt_tile_release(void)
+{
+    tile_shaped = 0;
+}
 
 #define wni_dots8_amx   kt_dots8_emulated
 #define wni_peak_i8_amx kt_peak_i8_emulated

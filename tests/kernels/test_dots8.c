@@ -203,15 +203,16 @@ static uint16_t bf16_of(int64_t v)
     return (uint16_t)(bits >> 16);
 }
 
-static void dots16_is_the_oracle(void **state)
+/* `only`, or NULL for every level of this processor. */
+static void dots16_as_the_oracle(const wni_kernels *only)
 {
-    static const int64_t lengths[] = {16, 48, 256, 1040};
+    static const int64_t lengths[] = {16, 32, 48, 80, 256, 1040};
+    static const int64_t counts[] = {0, 1, 2, 5, 6, 7, 12, 15, 16, 17, 20, 31, 32, 33, 64, 75};
     uint16_t *panels = kt_alloc(64 * 1040 * 2), *x = kt_alloc(ROWS * 1040 * 2);
-    float *columns = kt_alloc(4 * 64 * 4), scale[ROWS];
+    float *columns = kt_alloc(5 * 64 * 4), scale[ROWS], own[ROWS];
     outcome *o[2] = {malloc(sizeof *o[0]), malloc(sizeof *o[0])};
     int64_t hits = 0;
 
-    (void)state;
     for (int64_t i = 0; i < 64 * 1040; i++)
         panels[i] = bf16_of(wni_rand_below(2, 1, (uint64_t)i, 255) - 127);
     for (int64_t i = 0; i < ROWS * 1040; i++)
@@ -221,43 +222,78 @@ static void dots16_is_the_oracle(void **state)
         columns[64 + c] = (float)(c % 5) / 3;
         columns[128 + c] = c > 60 ? -INFINITY : (float)(c % 11);
         columns[192 + c] = c >= 60 ? -INFINITY : columns[128 + c] - 1;
+        columns[256 + c] = c % 3 ? (float)(c % 20) : c > 40 ? INFINITY : -0x1p126f;
     }
-    for (int l = 0; l < 4; l++)
-        for (int64_t m = 0; m <= 20; m++)
-            for (int keep = 0; keep < 3; keep++)
-                for (int isa = -1; isa <= (int)ts_best_isa(); isa++) {
-                    const wni_kernels *k = isa < 0 ? wni_kernels_oracle() : wni_kernels_at(isa);
+    for (int l = 0; l < 6; l++)
+        for (int n = 0; n < 16; n++)
+            for (int keep = -1; keep < 3; keep++) /* -1: 0 with needs of the columns' own */
+                for (int isa = -1; isa <= (only ? 0 : (int)ts_best_isa()); isa++) {
+                    const wni_kernels *k = isa < 0 ? wni_kernels_oracle()
+                                           : only  ? only
+                                                   : wni_kernels_at(isa);
+                    const int64_t m = counts[n];
                     outcome *to = o[isa >= 0];
                     const wni_group8 g = {.scale = columns,
                                           .spread = columns + 64,
                                           .high = columns + 128,
                                           .low = columns + 192,
-                                          .first = 640};
-                    const wni_rows8 rows = {scale, to->need, to->best, NULL, 1000, keep, NULL};
+                                          .first = 640,
+                                          .other = keep < 0 ? columns + 256 : NULL};
+                    const wni_rows8 rows = {
+                        scale, to->need, to->best, NULL, 1000, keep < 0 ? 0 : keep, own};
                     const wni_hits8 room = {to->row, to->column, to->upper, to->lower};
 
                     memset(to, 0, sizeof *to);
                     for (int r = 0; r < ROWS; r++) {
                         scale[r] = 0.25f + (float)(r % 5);
+                        own[r] = (float)(r % 9) - 4;
                         to->need[r] = r % 7 == 3 ? INFINITY : (float)(r % 3 - 1) * 100;
                         to->best[r] = to->need[r];
                     }
                     to->count = k->dots16(&g, panels, x, m, lengths[l], &rows, &room);
                     hits += to->count;
                     if (isa >= 0 && memcmp(o[0], o[1], sizeof *to) != 0)
-                        fail_msg("level %s, ld %d, m %d, keep %d", wn_isa_name(isa),
+                        fail_msg("%s, ld %d, m %d, keep %d", only ? "emulated" : wn_isa_name(isa),
                                  (int)lengths[l], (int)m, keep);
                 }
     assert_true(hits > 1000);
     free(panels), free(x), free(columns), free(o[0]), free(o[1]);
 }
 
+static void dots16_is_the_oracle(void **state)
+{
+    (void)state;
+    dots16_as_the_oracle(NULL);
+}
+
+static void dots16_in_tiles_is_the_oracle(void **state)
+{
+    (void)state;
+#if defined(__x86_64__)
+    if (ts_best_isa() >= WN_ISA_VNNI) {
+        wni_kernels emulated = *wni_kernels_oracle();
+        const int64_t before = kt_tile_products();
+
+        emulated.dots16 = kt_dots16_emulated;
+        dots16_as_the_oracle(&emulated);
+        assert_true(kt_tile_products() > before);
+        return;
+    }
+#endif
+    print_message("no AVX-512 with VNNI here\n");
+    skip();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(codes8_is_the_oracle), cmocka_unit_test(codes_by_hand),
-        cmocka_unit_test(walsh_is_the_oracle),  cmocka_unit_test(dots8_is_the_oracle),
-        cmocka_unit_test(dots16_is_the_oracle), cmocka_unit_test(dots8_in_tiles_is_the_oracle),
+        cmocka_unit_test(codes8_is_the_oracle),
+        cmocka_unit_test(codes_by_hand),
+        cmocka_unit_test(walsh_is_the_oracle),
+        cmocka_unit_test(dots8_is_the_oracle),
+        cmocka_unit_test(dots16_is_the_oracle),
+        cmocka_unit_test(dots8_in_tiles_is_the_oracle),
+        cmocka_unit_test(dots16_in_tiles_is_the_oracle),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
