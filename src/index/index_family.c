@@ -38,8 +38,11 @@ wn_status wni_index_check_rows(wn_ctx *ctx, const wn_pool *rows, const char *wha
     wn_pool_report report;
     wn_status st;
 
+    WNI_TRY(wn_pool_check(ctx, rows, 1, NULL));
+    if (wn_pool_metric(rows) != WN_L2 || wni_pool_norm_bound(rows) <= NORM_MAX) return WN_OK;
+    /* Of a view the bound may be that of rows outside. */
     WNI_TRY(wn_pool_check(ctx, rows, 1, &report));
-    if (wn_pool_metric(rows) == WN_L2 && report.max_norm > NORM_MAX)
+    if (report.max_norm > NORM_MAX)
         st = wni_fail(ctx, WN_E_DATA,
                       "%s: found a row of norm %.3g, at most %.0e has finite distances in float32: "
                       "scale the values down",

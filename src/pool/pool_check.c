@@ -236,15 +236,33 @@ static void report_fill(const wn_pool *pool, const tally *t, wn_pool_report *r)
     r->max_abs = (double)max_abs;
 }
 
-/* Rows that passed need not be read again; those of a view passed with the pool underneath. */
-static bool has_passed(const wn_pool *pool)
+/* NULL = no strict check found the rows good yet; those of a view passed with the pool underneath. */
+static const wni_passed *has_passed(const wn_pool *pool)
 {
     wn_metric metric = pool->metric;
 
     /* A pass under cosine holds under L2, not the other way round: zero rows. */
     for (; pool; pool = pool->parent)
-        if (atomic_load(pool->passed) && (pool->metric == metric || metric == WN_L2)) return true;
-    return false;
+        if (atomic_load(&pool->passed->yes) == 1 && (pool->metric == metric || metric == WN_L2))
+            return pool->passed;
+    return NULL;
+}
+
+double wni_pool_norm_bound(const wn_pool *pool)
+{
+    const wni_passed *passed = has_passed(pool);
+
+    return passed ? passed->max_norm : (double)INFINITY;
+}
+
+/* Two checks of one pool at once find the same: the first one writes. */
+static void pass(const wn_pool *pool, const tally *t)
+{
+    int none = 0;
+
+    if (!atomic_compare_exchange_strong(&pool->passed->yes, &none, -1)) return;
+    pool->passed->max_norm = t->max;
+    atomic_store(&pool->passed->yes, 1);
 }
 
 wn_status wn_pool_check(wn_ctx *ctx, const wn_pool *pool, int strict, wn_pool_report *report)
@@ -281,7 +299,7 @@ wn_status wn_pool_check(wn_ctx *ctx, const wn_pool *pool, int strict, wn_pool_re
     else if (strict && pool->metric == WN_COSINE && all.zero_rows > 0)
         st = fail_zero(ctx, pool, &all);
     else if (all.bad_rows == 0 && (pool->metric != WN_COSINE || all.zero_rows == 0))
-        atomic_store(pool->passed, 1);
+        pass(pool, &all);
 done:
     wni_ahead_stop(ctx, a.ahead);
     wni_free(ctx, a.tile);

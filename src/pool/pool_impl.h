@@ -9,12 +9,18 @@
 #include "pool/pool_use.h"
 #include "winnow/pool.h"
 
+/* What a strict check that found nothing says of the rows from then on. */
+typedef struct wni_passed {
+    atomic_int yes;  /* 1; -1 = it is being written */
+    double max_norm; /* as stored */
+} wni_passed;
+
 struct wn_pool {
     wn_ctx *ctx;
     int64_t n, d;
     wn_dtype dtype;
     wn_metric metric;
-    atomic_int *passed; /* a strict check found nothing; apart, since readers hold const pools */
+    wni_passed *passed; /* apart, since readers hold const pools */
 
     /* A pool of its own: files, or one stretch of the caller's memory. */
     wni_vecfile *shard; /* (n_shards) */

@@ -12,6 +12,10 @@
 /* "a.npy: row 17 (row 5 of the file)": where a row of any pool lies, into buf; returns buf. */
 const char *wni_pool_row_text(const wn_pool *pool, int64_t row, char *buf, size_t bytes);
 
+/* At least the largest norm of a row as stored, of rows that passed a strict wn_pool_check; else +Inf. Nothing is
+ * read. */
+double wni_pool_norm_bound(const wn_pool *pool);
+
 /* wni_budget_need for work on a pool: mapped files count against the budget only as long as there is room
  * for them. When `bytes` more would not fit beside them they are let go, and rows are read by pread from
  * then on, with the same result. Only from the calling thread, while no other reads the pool. */

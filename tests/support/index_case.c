@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "io/outdir.h"
@@ -71,6 +72,27 @@ wn_status ts_index_search(wn_ctx *ctx, const char *name, const float *q, int64_t
     wn_pool_free(pool);
     wn_index_free(index);
     return st;
+}
+
+void ts_index_without_memory(const char *kind, int64_t n, const char *const *params)
+{
+    enum { DIM = 3 };
+    float *v = ts_blobs(n, DIM, 9, 0.3, 1, NULL);
+
+    for (int64_t at = 0, step = 1;; at += step, step += at % 3 == 0) {
+        ts_alloc alloc = {.fail_at = at};
+        wn_ctx *ctx = ts_ctx_failing(&alloc, 1);
+        wn_hits *hits = NULL;
+        wn_status st = ts_index(ctx, kind, v, n, DIM, params, "memory");
+
+        if (st == WN_OK) st = ts_index_search(ctx, "memory", v, 20, DIM, 3, 2, 1, &hits);
+        if (st != WN_OK) assert_int_equal(st, WN_E_NOMEM);
+        wn_hits_free(hits);
+        wn_ctx_free(ctx);
+        assert_int_equal(alloc.live, 0);
+        if (st == WN_OK) break;
+    }
+    free(v);
 }
 
 double ts_recall(const wn_hits *hits, const wn_hits *truth)

@@ -17,6 +17,9 @@ wn_status ts_index_compact(wn_ctx *ctx, const char *name);
 /* Opens and searches; effort 0 = by recall. wn_hits_free. */
 wn_status ts_index_search(wn_ctx *ctx, const char *name, const float *q, int64_t n, int64_t d,
                           int64_t k, int64_t effort, double recall, wn_hits **hits);
+/* Memory that is not there, at many points of building and searching an index of n rows: WN_E_NOMEM, nothing
+ * leaks. */
+void ts_index_without_memory(const char *kind, int64_t n, const char *const *params);
 /* Share of the hits of `truth` that are in `hits`, by distance: ties count. */
 double ts_recall(const wn_hits *hits, const wn_hits *truth);
 

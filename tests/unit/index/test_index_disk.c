@@ -509,25 +509,10 @@ static void rounded_rows(void **state)
 /* Memory that is not there, at many points of building and searching: one clear status, nothing kept. */
 static void no_memory(void **state)
 {
-    enum { ROWS = 1100, DIM = 3 };
     const char *params[] = {"per_center", "64", "max_iter", "2", "force", "1", NULL};
-    float *v = ts_blobs(ROWS, DIM, 9, 0.3, 1, NULL);
 
     (void)state;
-    for (int64_t at = 0, step = 1;; at += step, step += at % 3 == 0) {
-        ts_alloc alloc = {.fail_at = at};
-        wn_ctx *ctx = ts_ctx_failing(&alloc, 1);
-        wn_hits *hits = NULL;
-        wn_status st = ts_index(ctx, "disk", v, ROWS, DIM, params, "memory");
-
-        if (st == WN_OK) st = ts_index_search(ctx, "memory", v, 20, DIM, 3, 2, 1, &hits);
-        if (st != WN_OK) assert_int_equal(st, WN_E_NOMEM);
-        wn_hits_free(hits);
-        wn_ctx_free(ctx);
-        assert_int_equal(alloc.live, 0);
-        if (st == WN_OK) break;
-    }
-    free(v);
+    ts_index_without_memory("disk", 1100, params);
 }
 
 static void refused(void **state)
