@@ -236,12 +236,12 @@ static wn_status gather_inputs(gather *g)
     wn_status st = WN_OK;
 
     for (int32_t i = 0; i < n; i++) {
-        char hex[17];
+        char hex[WNI_HASH_TEXT];
         uint64_t hash;
 
         g->inputs[i].path = run->pool_paths[i];
         WNI_TRY(wni_input_hash(run->ctx, run->pool_paths[i], 0, &g->inputs[i].bytes, &hash));
-        snprintf(hex, sizeof hex, "%016llx", (unsigned long long)hash);
+        wni_hash_text(hash, hex);
         if (!(g->inputs[i].hash = wni_curate_keep(g->cu, hex, 0))) return WN_E_NOMEM;
     }
     g->report.inputs = g->inputs;

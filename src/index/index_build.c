@@ -202,9 +202,9 @@ wn_status wni_segment_write(wn_ctx *ctx, wni_out *out, const wni_index_head *hea
     if (st == WN_OK && b.table) {
         uint64_t hash;
         int64_t bytes;
-        char text[17];
+        char text[WNI_HASH_TEXT];
         WNI_TRY(wni_file_hash(ctx, b.table, &bytes, &hash));
-        snprintf(text, sizeof text, "%016llx", (unsigned long long)hash);
+        wni_hash_text(hash, text);
         json_object_set_new(*about, "table", json_string("table.sqlite"));
         json_object_set_new(*about, "table_xxh3", json_string(text));
     }

@@ -304,12 +304,12 @@ done:
 wn_status wni_array_check(wn_ctx *ctx, const wni_array *a)
 {
     const char *expected = json_string_value(json_object_get(a->about, "xxh3"));
-    char found[17];
+    char found[WNI_HASH_TEXT];
     uint64_t sum;
     wn_status st = checksum(ctx, a, &sum);
 
     if (st != WN_OK) return st;
-    snprintf(found, sizeof found, "%016llx", (unsigned long long)sum);
+    wni_hash_text(sum, found);
     if (expected && strcmp(found, expected) == 0) return WN_OK;
     return damaged(ctx, a->path, "its checksum does not match");
 }
@@ -373,13 +373,13 @@ wn_status wni_index_seal(wn_ctx *ctx, wni_out *out, const char *prefix, json_t *
     {
         wni_array a;
         uint64_t sum = 0;
-        char text[17];
+        char text[WNI_HASH_TEXT];
 
         if (json_object_get(about, "xxh3")) continue; /* of an earlier writer, carried over */
         st = wni_array_find(ctx, wni_index_out_dir(out), prefix, about, &a);
         if (st == WN_OK) st = checksum(ctx, &a, &sum);
         wni_array_close(ctx, &a);
-        snprintf(text, sizeof text, "%016llx", (unsigned long long)sum);
+        wni_hash_text(sum, text);
         if (st == WN_OK && json_object_set_new(about, "xxh3", json_string(text)))
             st = wni_nomem(ctx, 1);
         if (st != WN_OK) return st;

@@ -240,13 +240,13 @@ static wn_status check_table(wn_ctx *ctx, const wn_index *index, const wni_segme
     const json_t *segments = json_object_get(index->files->root, "segments");
     const json_t *about = json_array_get(segments, (size_t)(s - index->segment));
     const char *expected = json_string_value(json_object_get(about, "table_xxh3"));
-    char found[17];
+    char found[WNI_HASH_TEXT];
     uint64_t hash;
     int64_t bytes;
     wn_status st = wni_file_hash(ctx, s->table_path, &bytes, &hash);
 
     if (st != WN_OK) return st;
-    snprintf(found, sizeof found, "%016llx", (unsigned long long)hash);
+    wni_hash_text(hash, found);
     if (expected && strcmp(found, expected) == 0) return WN_OK;
     return wni_segment_damaged(ctx, index, s, "table.sqlite", "its checksum does not match");
 }

@@ -76,6 +76,12 @@ wn_status wni_npy_load_typed(wn_ctx *ctx, const char *path, const char *descrs, 
 
 /* Size and XXH3 64-bit hash of a file's bytes. */
 wn_status wni_file_hash(wn_ctx *ctx, const char *path, int64_t *bytes, uint64_t *hash);
+/* A hash as files spell it: 16 hexadecimal digits. */
+#define WNI_HASH_TEXT 17
+static inline void wni_hash_text(uint64_t hash, char text[WNI_HASH_TEXT])
+{
+    snprintf(text, WNI_HASH_TEXT, "%016llx", (unsigned long long)hash);
+}
 /* A folder with this file in it is sealed: the file holds the checksum of every other, so that its own hash says
  * all, and nothing else is read. */
 #define WNI_SEAL_NAME "index.json"

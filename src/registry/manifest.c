@@ -52,11 +52,6 @@ static int value_text(const json_t *value, char *buf, size_t bytes)
     }
 }
 
-static void hash_text(uint64_t hash, char buf[17])
-{
-    snprintf(buf, 17, "%016llx", (unsigned long long)hash);
-}
-
 /* ---- writing -------------------------------------------------------------------------------------- */
 
 /* Sets object[key] to `value` (taken over). JSON holds UTF-8 alone, and what it cannot hold must not go
@@ -128,7 +123,7 @@ static wn_status add_input(const wn_job *job, json_t *inputs, const char *name, 
     json_t *input;
 
     if (st != WN_OK) return st;
-    hash_text(hash, hex);
+    wni_hash_text(hash, hex);
     snprintf(absolute, sizeof absolute, "%s%s%s", path[0] == '/' ? "" : cwd,
              path[0] == '/' ? "" : "/", path);
     input = json_pack("{s:s, s:s, s:s, s:I, s:s}", "name", name, "path", path, "absolute", absolute,
@@ -198,7 +193,7 @@ static wn_status add_output(void *user, const char *name, int64_t bytes, uint64_
     char hex[17];
     size_t i;
 
-    hash_text(hash, hex);
+    wni_hash_text(hash, hex);
     if (json_array_append_new(a->outputs, json_pack("{s:s, s:I, s:s}", "name", name, "bytes",
                                                     (json_int_t)bytes, "xxh3", hex)))
         return wni_nomem(ctx, 1);
