@@ -50,7 +50,8 @@ typedef struct wn_filter wn_filter;
 /* where: SQL condition over the columns of the table; window: "column:low:high", both ends in; tenant: the value of
  * the tenant column. NULL = not asked; all that are given must hold. The filter belongs to this index and must be
  * freed before it. Errors: WN_E_USAGE: no table, SQL that is none or that writes, an unknown column (nearest name
- * offered), a window on a column that is not numbers. Cost: a pass over the table, a bit a row. */
+ * offered), a window on a column that is not numbers. Cost: a pass over the table, a bit a row; next to nothing where the index was
+ * made for what is asked, and deleted rows and `where` aside. */
 WN_API wn_status wn_filter_new(wn_ctx *ctx, const wn_index *index, const char *where,
                                const char *window, const char *tenant, wn_filter **out);
 WN_API void wn_filter_free(wn_filter *filter); /* NULL ok */

@@ -144,8 +144,8 @@ done:
 static wn_status build_kind(wn_ctx *ctx, const wni_index_head *head, wni_index_build *b,
                             int64_t rows)
 {
-    const wni_index_kind *kind =
-        rows < WNI_SEGMENT_STRUCTURE_ROWS ? &wni_index_flat_kind : head->method->ops;
+    const wni_index_kind *own = head->method->ops;
+    const wni_index_kind *kind = rows < WNI_SEGMENT_STRUCTURE_ROWS ? &wni_index_flat_kind : own;
     wni_array a = {0};
     wn_pool *pool = NULL;
     wn_pool_options opt;
@@ -162,9 +162,10 @@ static wn_status build_kind(wn_ctx *ctx, const wni_index_head *head, wni_index_b
     } else {
         WNI_TRY(wn_pool_wrap(ctx, a.data, rows, head->d, head->dtype, head->metric, &pool));
     }
+    b->rows = pool;
+    if (own->check) WNI_TRY(own->check(ctx, b));
     WNI_TRY(kind->estimate(ctx, pool, head->params, &estimate));
     WNI_TRY(wni_budget_need(ctx, estimate.peak_bytes, "building the index"));
-    b->rows = pool;
     if (kind->rows_on_disk) WNI_TRY(write_row_sums(ctx, b));
     WNI_TRY(kind->build(ctx, b));
 done:

@@ -33,15 +33,11 @@ static bool is_number(const char *text, const char *end)
     return wni_decimal(text, end - text, buf, NULL) > 0;
 }
 
-/* "column:low:high" as a condition; wni_free. */
-static wn_status window_condition(wn_ctx *ctx, const wn_table *t, const char *window, char **out)
+/* "column:low:high" taken apart: *text holds the pieces; wni_free. */
+static wn_status parse_window(wn_ctx *ctx, const char *window, char **text, wni_columns *asked)
 {
     const char *high = strrchr(window, ':'), *low = high;
-    char *column = NULL;
-    int32_t at;
-    wn_status st = WN_OK;
 
-    *out = NULL;
     while (low && low > window && *--low != ':')
         ;
     if (!low || low == window || low == high || *low != ':' || !is_number(low + 1, high) ||
@@ -49,19 +45,29 @@ static wn_status window_condition(wn_ctx *ctx, const wn_table *t, const char *wi
         return wni_fail(ctx, WN_E_USAGE,
                         "window: found '%.100s', expected COLUMN:LOW:HIGH with two numbers",
                         window);
-    if (!(column = wni_format(ctx, "%.*s", (int)(low - window), window))) return WN_E_NOMEM;
-    at = wn_table_column_find(t, column);
-    if (at < 0)
-        st = unknown_column(ctx, t, "window", column);
-    else if (strcmp(wn_table_column_type(t, at), "TEXT") == 0)
-        st = wni_fail(ctx, WN_E_USAGE,
-                      "window: column '%s' holds text; a window needs numbers, or give --where",
-                      column);
-    else if (!(*out = wni_format(ctx, "\"%s\" BETWEEN %.*s AND %s", column, (int)(high - low - 1),
-                                 low + 1, high + 1)))
-        st = WN_E_NOMEM;
-    wni_free(ctx, column);
-    return st;
+    if (!(*text = wni_strdup(ctx, window))) return WN_E_NOMEM;
+    (*text)[low - window] = 0;
+    (*text)[high - window] = 0;
+    asked->window = *text;
+    asked->low = *text + (low - window) + 1;
+    asked->high = *text + (high - window) + 1;
+    return WN_OK;
+}
+
+/* As a condition; wni_free. */
+static wn_status window_condition(wn_ctx *ctx, const wn_table *t, const wni_columns *asked,
+                                  char **out)
+{
+    const int32_t at = wn_table_column_find(t, asked->window);
+
+    *out = NULL;
+    if (at < 0) return unknown_column(ctx, t, "window", asked->window);
+    if (strcmp(wn_table_column_type(t, at), "TEXT") == 0)
+        return wni_fail(ctx, WN_E_USAGE,
+                        "window: column '%s' holds text; a window needs numbers, or give --where",
+                        asked->window);
+    *out = wni_format(ctx, "\"%s\" BETWEEN %s AND %s", asked->window, asked->low, asked->high);
+    return *out ? WN_OK : WN_E_NOMEM;
 }
 
 /* A value as SQL writes it, its quotes doubled; wni_free. */
@@ -107,15 +113,15 @@ static int64_t count_bits(const uint64_t *bits, int64_t words)
     return n;
 }
 
-static wn_status all_alive(wn_ctx *ctx, const wni_segment *s, wni_allowed *a)
+wn_status wni_index_alive(wn_ctx *ctx, const wni_segment *s, uint64_t **bits)
 {
     const int64_t words = (s->n + 63) / 64;
     wn_status st = WN_OK;
 
-    WNI_NEW(ctx, a->bits, words);
+    WNI_NEW(ctx, *bits, words);
     for (int64_t w = 0; w < words; w++)
-        a->bits[w] = s->dead ? ~s->dead[w] : ~(uint64_t)0;
-    if (s->n % 64) a->bits[words - 1] &= ((uint64_t)1 << (s->n % 64)) - 1;
+        (*bits)[w] = s->dead ? ~s->dead[w] : ~(uint64_t)0;
+    if (s->n % 64) (*bits)[words - 1] &= ((uint64_t)1 << (s->n % 64)) - 1;
 done:
     return st;
 }
@@ -158,35 +164,51 @@ static wn_status open_table(wn_ctx *ctx, const wn_index *index, const wni_segmen
     return wni_segment_damaged(ctx, index, s, "table.sqlite", "it has not one record per row");
 }
 
-static wn_status allow_segment(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
-                               const char *where, const char *window, const char *tenant,
-                               wni_allowed *a)
+/* By the table, what the kind does not answer itself. */
+static wn_status ask_table(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
+                           const char *where, const wni_columns *asked, wni_allowed *a)
 {
-    char *window_sql = NULL, *tenant_sql = NULL;
+    char *window = NULL, *tenant = NULL;
     wni_mapping map = {0};
     wn_table *t = NULL;
-    wn_status st = WN_OK;
+    wn_status st;
 
-    a->n = s->n - s->n_dead;
-    if (!s->dead && !where && !window && !tenant) return WN_OK;
-    WNI_TRY(all_alive(ctx, s, a));
-    if (!where && !window && !tenant) goto done;
     WNI_TRY(open_table(ctx, index, s, &map, &t));
     if (where) WNI_TRY(and_condition(ctx, t, where, s, a));
-    if (window) {
-        WNI_TRY(window_condition(ctx, t, window, &window_sql));
-        WNI_TRY(and_condition(ctx, t, window_sql, s, a));
+    if (asked->window && !a->cover.window) {
+        WNI_TRY(window_condition(ctx, t, asked, &window));
+        WNI_TRY(and_condition(ctx, t, window, s, a));
     }
-    if (tenant) {
-        WNI_TRY(tenant_condition(ctx, index, t, tenant, &tenant_sql));
-        WNI_TRY(and_condition(ctx, t, tenant_sql, s, a));
+    if (asked->tenant && !a->cover.tenant) {
+        WNI_TRY(tenant_condition(ctx, index, t, asked->tenant, &tenant));
+        WNI_TRY(and_condition(ctx, t, tenant, s, a));
     }
-    a->n = count_bits(a->bits, (s->n + 63) / 64);
 done:
     wn_table_free(t);
     wni_mapping_free(ctx, &map);
-    wni_free(ctx, window_sql);
-    wni_free(ctx, tenant_sql);
+    wni_free(ctx, window);
+    wni_free(ctx, tenant);
+    return st;
+}
+
+static wn_status allow_segment(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
+                               const char *where, const wni_columns *asked, wni_allowed *a)
+{
+    const wni_cover *cover = &a->cover;
+    bool table;
+    wn_status st = WN_OK;
+
+    if (s->kind->cover && (asked->window || asked->tenant))
+        WNI_TRY(s->kind->cover(ctx, index, s, asked, &a->cover));
+    table = where || (asked->window && !cover->window) || (asked->tenant && !cover->tenant);
+    a->n = wni_covers(cover) ? cover->n : s->n - s->n_dead;
+    if (!table && (wni_covers(cover) || !s->dead)) return WN_OK;
+    WNI_TRY(wni_index_alive(ctx, s, &a->bits));
+    if (!table) goto done;
+    if (wni_covers(cover)) WNI_TRY(s->kind->mark(ctx, index, s, cover, a->bits));
+    WNI_TRY(ask_table(ctx, index, s, where, asked, a));
+    a->n = count_bits(a->bits, (s->n + 63) / 64);
+done:
     return st;
 }
 
@@ -205,17 +227,19 @@ static wn_status check_tenant(wn_ctx *ctx, const wn_index *index, const char *te
 wn_status wn_filter_new(wn_ctx *ctx, const wn_index *index, const char *where, const char *window,
                         const char *tenant, wn_filter **out)
 {
+    wni_columns asked = {.tenant = tenant};
     wn_filter *filter = NULL;
+    char *text = NULL;
     wn_status st = WN_OK;
 
     *out = NULL;
+    if (window) WNI_TRY(parse_window(ctx, window, &text, &asked));
     WNI_NEW0(ctx, filter, 1);
     filter->ctx = ctx;
     filter->index = index;
     WNI_NEW0(ctx, filter->segment, index->n_segments);
     for (int32_t i = 0; i < index->n_segments; i++) {
-        WNI_TRY(allow_segment(ctx, index, &index->segment[i], where, window, tenant,
-                              &filter->segment[i]));
+        WNI_TRY(allow_segment(ctx, index, &index->segment[i], where, &asked, &filter->segment[i]));
         filter->matching += filter->segment[i].n;
     }
     if (tenant && filter->matching == 0) {
@@ -229,6 +253,7 @@ wn_status wn_filter_new(wn_ctx *ctx, const wn_index *index, const char *where, c
     *out = filter;
     filter = NULL;
 done:
+    wni_free(ctx, text);
     wn_filter_free(filter);
     return st;
 }

@@ -148,13 +148,20 @@ wn_status wni_index_scan_rows(wn_ctx *ctx, const wn_index *index, const wni_segm
                               const wni_ask *ask, wni_found *found)
 {
     wni_queries queries = {ask->queries, NULL, 0, ask->n}, base = {s->rows, NULL, 0, s->n};
+    const uint64_t *allowed = ask->allowed;
+    uint64_t *covered = NULL;
     int64_t *rows = NULL, n = 0;
     wn_status st = WN_OK;
 
-    if (ask->allowed) {
+    if (!allowed && ask->cover && wni_covers(ask->cover)) {
+        WNI_TRY(wni_index_alive(ctx, s, &covered));
+        WNI_TRY(s->kind->mark(ctx, index, s, ask->cover, covered));
+        allowed = covered;
+    }
+    if (allowed) {
         WNI_NEW(ctx, rows, ask->n_allowed);
-        for (int64_t i = 0; i < s->n; i++)
-            if (wni_bit(ask->allowed, i)) rows[n++] = i;
+        for (int64_t i = 0; i < s->n && n < ask->n_allowed; i++)
+            if (wni_bit(allowed, i)) rows[n++] = i;
         base.rows = rows;
         base.n = n;
     }
@@ -168,6 +175,7 @@ wn_status wni_index_scan_rows(wn_ctx *ctx, const wn_index *index, const wni_segm
     found->exact = 1;
     found->compared += ask->n * base.n;
 done:
+    wni_free(ctx, covered);
     wni_free(ctx, rows);
     return st;
 }
@@ -192,8 +200,14 @@ static void flat_effort(const wn_index *index, const wni_segment *s, int64_t k, 
     *low = *high = 0;
 }
 
-const wni_index_kind wni_index_flat_kind = {0,          flat_estimate, flat_build, flat_open,
-                                            flat_close, flat_search,   NULL,       flat_effort};
+const wni_index_kind wni_index_flat_kind = {
+    .estimate = flat_estimate,
+    .build = flat_build,
+    .open = flat_open,
+    .close = flat_close,
+    .search = flat_search,
+    .effort = flat_effort,
+};
 
 const wn_method wni_method_index_flat = {
     .family = "index",

@@ -447,8 +447,15 @@ static void hnsw_effort(const wn_index *index, const wni_segment *s, int64_t k, 
     *high = wni_min(wni_max(64 * k, 4096), h->g.nodes);
 }
 
-static const wni_index_kind kind = {0,          hnsw_estimate, hnsw_build, hnsw_open,
-                                    hnsw_close, hnsw_search,   hnsw_cost,  hnsw_effort};
+static const wni_index_kind kind = {
+    .estimate = hnsw_estimate,
+    .build = hnsw_build,
+    .open = hnsw_open,
+    .close = hnsw_close,
+    .search = hnsw_search,
+    .cost = hnsw_cost,
+    .effort = hnsw_effort,
+};
 
 const wn_method wni_method_index_hnsw = {
     .family = "index",

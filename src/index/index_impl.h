@@ -29,6 +29,21 @@ typedef struct wni_segment wni_segment;
 typedef struct wni_ask wni_ask;
 typedef struct wni_found wni_found;
 
+/* What a filter asks of columns, beside its SQL. */
+typedef struct wni_columns {
+    const char *window;     /* column; NULL = none is asked */
+    const char *low, *high; /* numbers as text, both ends in */
+    const char *tenant;     /* value of the tenant column; NULL = none is asked */
+} wni_columns;
+
+/* What of that the kind answers itself for one segment, without the table. */
+typedef struct wni_cover {
+    int window, tenant; /* 1 = it does */
+    int64_t n;          /* rows, deleted ones aside, that meet all that it answers */
+    int64_t first,
+        end; /* for the kind: where they are (a range in its order, the number of a tenant) */
+} wni_cover;
+
 typedef struct wni_index_kind {
     /* Searching does not touch the exact rows: they are neither mapped nor checked. What stands for them is of the
      * kind's own making and not a code of code.h. */
@@ -50,7 +65,21 @@ typedef struct wni_index_kind {
     /* Smallest and largest sensible effort; both 0 = exact, nothing to choose. */
     void (*effort)(const wn_index *index, const wni_segment *s, int64_t k, int64_t *low,
                    int64_t *high);
+    /* The rest may be NULL.
+     * Before anything is built, whatever the number of rows: what is wrong with the table or the parameters. */
+    wn_status (*check)(wn_ctx *ctx, const wni_index_build *b);
+    /* Fills *cover (all 0) with what it answers itself; quick, as every filter asks it. */
+    wn_status (*cover)(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
+                       const wni_columns *asked, wni_cover *cover);
+    /* Clears bits (segment n) of positions that do not meet what `cover` answers. */
+    wn_status (*mark)(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
+                      const wni_cover *cover, uint64_t *bits);
 } wni_index_kind;
+
+static inline int wni_covers(const wni_cover *cover)
+{
+    return cover->window || cover->tenant;
+}
 
 /* ---- building a segment -------------------------------------------------------------------------------- */
 
@@ -139,10 +168,11 @@ struct wni_ask {
     int64_t want; /* candidates per query: k, or more of them when the code is not exact */
     int64_t k;
     int64_t effort;
-    const uint64_t *allowed; /* (segment n) bits; NULL = every row (none is dead) */
+    /* (segment n) bits: alive, and all that is asked. NULL = every row, none is dead; but where the kind covers all
+     * that is asked, NULL too, and it keeps to `cover` and to s->dead itself. */
+    const uint64_t *allowed;
     int64_t n_allowed;
-    const char *window,
-        *tenant; /* what a kind built for them may use; `allowed` holds them already */
+    const wni_cover *cover; /* what the kind said of this filter; all 0 = nothing */
 };
 
 struct wni_found {

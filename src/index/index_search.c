@@ -187,8 +187,7 @@ static wn_status search_segment(wn_ctx *ctx, search *s, int32_t number)
                    .effort = s->effort,
                    .allowed = allowed->bits,
                    .n_allowed = allowed->n,
-                   .window = s->query->window,
-                   .tenant = s->query->tenant};
+                   .cover = &allowed->cover};
     const wni_index_kind *kind;
     wn_status st = WN_OK;
 

@@ -9,8 +9,9 @@
 
 /* The rows of one segment that are there and match. */
 typedef struct wni_allowed {
-    uint64_t *bits; /* (segment n); NULL = all */
+    uint64_t *bits; /* (segment n); NULL = all, or those that the kind covers */
     int64_t n;
+    wni_cover cover;
 } wni_allowed;
 
 struct wn_filter {
@@ -19,6 +20,9 @@ struct wn_filter {
     wni_allowed *segment; /* (n_segments) */
     int64_t matching;
 };
+
+/* Bits (segment n) of the rows that are not deleted; wni_free. */
+wn_status wni_index_alive(wn_ctx *ctx, const wni_segment *s, uint64_t **bits);
 
 /* The exact nearest of the allowed rows. */
 wn_status wni_index_scan_rows(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
