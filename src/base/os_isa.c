@@ -19,8 +19,8 @@ static int bf16(void)
     return __get_cpuid_count(7, 1, &a, &b, &c, &d) && a & 1 << 5;
 }
 
-/* Whether tiles may be used: the processor has them with products of 8 bits and of bf16, the system saves them, and grants
- * this process their 8 KB of state. It is asked once more by each context, which changes nothing. */
+/* Whether tiles may be used: the processor has them with products of 8 bits and of bf16, the system saves them,
+ * and grants this process their 8 KB of state. It is asked once more by each context, which changes nothing. */
 static int tiles(void)
 {
 #if defined(__linux__) && defined(SYS_arch_prctl)

@@ -131,7 +131,7 @@ static wn_status pack_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, i
             continue;
         }
         if (f->wide) {
-            wni_filter_wide_codes(f, wni_mat_row(f->base, c), wide, stat);
+            f->kernels->codes16(wni_mat_row(f->base, c), f->mean, f->ld, wide, stat);
             pack_wide(wide, f->ld, panels + panel + c % WNI_PANEL8 * 2);
         } else {
             wni_filter_codes(f, wni_mat_row(f->base, c), codes, stat);

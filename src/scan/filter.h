@@ -41,7 +41,7 @@
  * coded (filter_turn.c): y.z is 1 / block times the product of the turned rows, of which all of the above holds
  * with s / block for s; turning adds (log2(block) + 1) u |turned y| to the error.
  *
- * A filter may be in bf16 (filter_wide.c): y' and z' are the nearest bf16 of y / s and z / scale, s and scale the
+ * A filter may be in bf16 (kernel codes16): y' and z' are the nearest bf16 of y / s and z / scale, s and scale the
  * powers of two just below max |y| and max |z|, what is below 2^-60 taken as 0. All of the above holds, but y'.z' is
  * an f32 sum of exact products in any order: off by at most (ld + 2) 2^-23 1.01 |y'| |z'|, however each of its steps
  * is rounded. Steps may also flush what is below 2^-126, at most 2 ld 2^-126 s scale in all, which is less than 2^-100

@@ -39,8 +39,6 @@ static inline float wni_filter_up(double v)
 /* codes8 of a row as the filter means it: of x - mean, turned when f->block > 1, all but X2 and YMEAN of the turned
  * row. */
 void wni_filter_codes(const wni_filter *f, const float *x, uint8_t *codes, float *stat);
-/* The same for a wide filter, in bf16: the scale is a power of two. Nothing is turned. */
-void wni_filter_wide_codes(const wni_filter *f, const float *x, uint16_t *codes, float *stat);
 /* Blocks of this many coordinates are turned; 1 = none. Sets block, unit, shrink, spin. */
 void wni_filter_turn(wni_filter *f, int64_t block);
 /* Turns when some of the base rows then lose clearly less in codes; base, mean, n, ld are set. */

@@ -134,8 +134,8 @@ void wni_filter_load(const wni_filter *f, wni_filter_tile *t, int64_t m)
         float stat[WNI_CODES8_STATS];
 
         if (f->wide)
-            wni_filter_wide_codes(f, wni_filter_row(f, t, r),
-                                  (uint16_t *)(void *)t->codes + r * f->ld, stat);
+            f->kernels->codes16(wni_filter_row(f, t, r), f->mean, f->ld,
+                                (uint16_t *)(void *)t->codes + r * f->ld, stat);
         else
             wni_filter_codes(f, wni_filter_row(f, t, r), t->codes + r * f->ld, stat);
         bound_row(f, t, r, stat);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * codes8, walsh and dots8: every variant of this processor against the oracle, byte for byte.
+ * codes8, codes16, walsh, dots8 and dots16: every variant of this processor against the oracle, byte for byte.
  */
 #include "kernels/kernel_data.h"
 #if defined(__x86_64__)
@@ -33,6 +33,56 @@ static void codes8_is_the_oracle(void **state)
                                  (int)ld);
                 }
     free(x), free(mean), free(codes), free(want);
+}
+
+static void codes16_is_the_oracle(void **state)
+{
+    static const int64_t lengths[] = {16, 32, 112, 1024, 4096};
+    float *x = kt_alloc(4096 * 4), *mean = kt_alloc(4096 * 4);
+    uint16_t *codes = kt_alloc(2 * 4096 + 64), *want = kt_alloc(2 * 4096);
+
+    (void)state;
+    for (int kind = 0; kind < KT_KINDS; kind++)
+        for (int other = 0; other < KT_KINDS; other++)
+            for (int l = 0; l < 5; l++)
+                for (int isa = 0; isa <= (int)ts_best_isa(); isa++) {
+                    float out[WNI_CODES8_STATS], expected[WNI_CODES8_STATS];
+                    int64_t ld = lengths[l];
+
+                    kt_fill(x, ld, kind, 1);
+                    kt_fill(mean, ld, other, 2);
+                    wni_kernels_oracle()->codes16(x, mean, ld, want, expected);
+                    memset(codes, 0xa5, 2 * 4096 + 64);
+                    wni_kernels_at(isa)->codes16(x, mean, ld, codes, out);
+                    assert_memory_equal(codes, want, 2 * ld);
+                    assert_int_equal(codes[ld], 0xa5a5);
+                    if (memcmp(out, expected, sizeof out) != 0)
+                        fail_msg("level %s, kinds %d %d, ld %d", wn_isa_name(isa), kind, other,
+                                 (int)ld);
+                }
+    free(x), free(mean), free(codes), free(want);
+}
+
+/* Known by hand: 3 / 2 is 0x3fc0; 1 + 2^-8 lies between two and goes to the even one, 1 + 3 * 2^-8 likewise; 2^-61 of
+ * the scale is nothing. */
+static void bf16_by_hand(void **state)
+{
+    float x[16] __attribute__((aligned(64))) = {3,         2 * (1 + 0x1p-8f), 2 * (1 + 3 * 0x1p-8f),
+                                                -0x1p-60f, 0x1p-59f,          -1};
+    static const uint16_t want[6] = {0x3fc0, 0x3f80, 0x3f82, 0, 0x2180, 0xbf00};
+    const float mean[16] = {0};
+
+    (void)state;
+    for (int isa = -1; isa <= (int)ts_best_isa(); isa++) {
+        const wni_kernels *k = isa < 0 ? wni_kernels_oracle() : wni_kernels_at(isa);
+        float out[WNI_CODES8_STATS];
+        uint16_t codes[16];
+
+        k->codes16(x, mean, 16, codes, out);
+        assert_memory_equal(codes, want, sizeof want);
+        assert_true(out[WNI_CODES8_SCALE] == 2 && out[WNI_CODES8_TOP] == 3);
+        assert_true(out[WNI_CODES8_ERROR2] == 2 * 0x1p-14f);
+    }
 }
 
 /* Known by hand: the largest value has code 255, its half 192 (63.5 to the even 64), zero 128. */
@@ -288,6 +338,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(codes8_is_the_oracle),
+        cmocka_unit_test(codes16_is_the_oracle),
+        cmocka_unit_test(bf16_by_hand),
         cmocka_unit_test(codes_by_hand),
         cmocka_unit_test(walsh_is_the_oracle),
         cmocka_unit_test(dots8_is_the_oracle),
