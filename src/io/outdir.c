@@ -14,7 +14,8 @@
 #include <unistd.h>
 #include <jansson.h>
 
-#include "base/os.h"
+#include "io/folder_lock.h"
+#include "io/folder_ops.h"
 #include "io/memfolder.h"
 #include "io/outdir.h"
 
@@ -31,59 +32,13 @@ struct wni_out {
     wn_ctx *ctx;
     char *path; /* final */
     char *tmp;  /* folder beside it */
+    int hold;   /* on it, while this run lasts */
     int is_file, force;
     bool orphan; /* of a file: the manifest of a run that was killed before the file was in place */
     path_node *paths;  /* every string that wni_out_path gave out */
     wn_folder *folder; /* in memory; then there is no tmp */
     int32_t items;     /* that it held before */
 };
-
-static wn_status io_fail(wn_ctx *ctx, const char *what, const char *path)
-{
-    return wni_fail(ctx, WN_E_IO, "%s: cannot %s: %s", path, what, strerror(errno));
-}
-
-/* Calls fn on everything below `path`, contents before folders, `path` itself last. */
-static wn_status walk(wn_ctx *ctx, const char *path,
-                      wn_status (*fn)(wn_ctx *ctx, const char *path, bool is_dir))
-{
-    struct stat info;
-    wn_status st = WN_OK;
-    DIR *dir = NULL;
-
-    if (lstat(path, &info)) return io_fail(ctx, "look at it", path);
-    if (S_ISDIR(info.st_mode)) {
-        struct dirent *entry;
-        if (!(dir = opendir(path))) return io_fail(ctx, "open the folder", path);
-        while (st == WN_OK && (entry = readdir(dir))) {
-            char below[4096];
-            if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
-            if ((size_t)snprintf(below, sizeof below, "%s/%s", path, entry->d_name) >= sizeof below)
-                st = wni_fail(ctx, WN_E_IO, "%s: path too long", path);
-            else
-                st = walk(ctx, below, fn);
-        }
-        closedir(dir);
-    }
-    return st == WN_OK ? fn(ctx, path, S_ISDIR(info.st_mode)) : st;
-}
-
-static wn_status remove_one(wn_ctx *ctx, const char *path, bool is_dir)
-{
-    if (is_dir ? rmdir(path) : unlink(path)) return io_fail(ctx, "remove it", path);
-    return WN_OK;
-}
-
-static wn_status sync_one(wn_ctx *ctx, const char *path, bool is_dir)
-{
-    int fd = open(path, is_dir ? O_RDONLY | O_DIRECTORY : O_RDONLY);
-    int bad;
-
-    if (fd < 0) return io_fail(ctx, "open it to sync", path);
-    bad = fsync(fd);
-    close(fd);
-    return bad ? io_fail(ctx, "sync it", path) : WN_OK;
-}
 
 static void out_free(wni_out *out)
 {
@@ -97,6 +52,7 @@ static void out_free(wni_out *out)
     }
     wni_free(ctx, out->path);
     wni_free(ctx, out->tmp);
+    wni_folder_unlock(out->hold);
     wni_free(ctx, out);
 }
 
@@ -130,7 +86,7 @@ static wn_status may_replace(wn_ctx *ctx, const char *path, const struct stat *i
     ours = is_manifest(manifest);
     wni_free(ctx, manifest);
     if (ours) return WN_OK;
-    if (!(dir = opendir(path))) return io_fail(ctx, "open the folder", path);
+    if (!(dir = opendir(path))) return wni_io_fail(ctx, "open the folder", path);
     while ((entry = readdir(dir)))
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) empty = false;
     closedir(dir);
@@ -158,6 +114,7 @@ static wn_status begin_memory(wn_ctx *ctx, wn_folder *folder, int is_file, wni_o
 
     WNI_NEW0(ctx, out, 1);
     out->ctx = ctx;
+    out->hold = -1;
     out->is_file = is_file;
     out->folder = folder;
     out->items = wn_folder_count(folder);
@@ -181,6 +138,7 @@ wn_status wni_out_begin(wn_ctx *ctx, const char *path, int is_file, int force, w
     if (folder) return begin_memory(ctx, folder, is_file, result);
     WNI_NEW0(ctx, out, 1);
     out->ctx = ctx;
+    out->hold = -1;
     out->is_file = is_file;
     out->force = force;
     if (!(out->path = wni_strdup(ctx, path)) || !(parent = wni_strdup(ctx, path))) {
@@ -212,20 +170,7 @@ wn_status wni_out_begin(wn_ctx *ctx, const char *path, int is_file, int force, w
                       slash ? parent : ".");
         goto done;
     }
-    for (int attempt = 0;; attempt++) {
-        out->tmp = wni_format(ctx, "%s.tmp-%lld-%d", out->path, (long long)wni_os_pid(), attempt);
-        if (!out->tmp) {
-            st = WN_E_NOMEM;
-            goto done;
-        }
-        if (mkdir(out->tmp, 0777) == 0) break;
-        if (errno != EEXIST || attempt == 1000) {
-            st = io_fail(ctx, "make the folder", out->tmp);
-            goto done;
-        }
-        wni_free(ctx, out->tmp);
-        out->tmp = NULL;
-    }
+    WNI_TRY(wni_folder_beside(ctx, out->path, &out->tmp, &out->hold));
     *result = out;
     out = NULL;
 done:
@@ -272,7 +217,7 @@ wn_status wni_out_path(wni_out *out, const char *name, const char **path)
     for (char *c = node->path + strlen(out->tmp) + 1; (c = strchr(c, '/')); c++) {
         *c = 0;
         if (mkdir(node->path, 0777) && errno != EEXIST)
-            return io_fail(ctx, "make the folder", node->path);
+            return wni_io_fail(ctx, "make the folder", node->path);
         *c = '/';
     }
     *path = node->path;
@@ -293,9 +238,9 @@ wn_status wni_out_text(wni_out *out, const char *name, const char *text)
     }
     if ((st = wni_out_path(out, name, &path)) != WN_OK) return st;
     f = fopen(path, "wb");
-    if (!f) return io_fail(out->ctx, "create it", path);
-    if (fwrite(text, 1, length, f) != length) st = io_fail(out->ctx, "write to it", path);
-    if (fclose(f) && st == WN_OK) st = io_fail(out->ctx, "write to it", path);
+    if (!f) return wni_io_fail(out->ctx, "create it", path);
+    if (fwrite(text, 1, length, f) != length) st = wni_io_fail(out->ctx, "write to it", path);
+    if (fclose(f) && st == WN_OK) st = wni_io_fail(out->ctx, "write to it", path);
     return st;
 }
 
@@ -308,17 +253,17 @@ static wn_status copy_file(wn_ctx *ctx, const char *from, const char *to)
 
     if (!buffer) return WN_E_NOMEM;
     if (!(in = fopen(from, "rb"))) {
-        st = io_fail(ctx, "open it", from);
+        st = wni_io_fail(ctx, "open it", from);
     } else if (!(out = fopen(to, "wb"))) {
-        st = io_fail(ctx, "write it", to);
+        st = wni_io_fail(ctx, "write it", to);
     }
     while (st == WN_OK && (got = fread(buffer, 1, COPY_BYTES, in)) > 0) {
-        if (fwrite(buffer, 1, got, out) != got) st = io_fail(ctx, "write it", to);
+        if (fwrite(buffer, 1, got, out) != got) st = wni_io_fail(ctx, "write it", to);
         if (st == WN_OK) st = wni_poll(ctx);
     }
-    if (st == WN_OK && ferror(in)) st = io_fail(ctx, "read it", from);
+    if (st == WN_OK && ferror(in)) st = wni_io_fail(ctx, "read it", from);
     if (in) fclose(in);
-    if (out && fclose(out) && st == WN_OK) st = io_fail(ctx, "write it", to);
+    if (out && fclose(out) && st == WN_OK) st = wni_io_fail(ctx, "write it", to);
     wni_free(ctx, buffer);
     return st;
 }
@@ -342,7 +287,7 @@ wn_status wni_out_remove(wni_out *out, const char *name)
         return WN_OK;
     }
     st = wni_out_path(out, name, &path);
-    if (st == WN_OK && unlink(path)) st = io_fail(out->ctx, "remove it", path);
+    if (st == WN_OK && unlink(path)) st = wni_io_fail(out->ctx, "remove it", path);
     return st;
 }
 
@@ -354,17 +299,17 @@ static wn_status put_in_place(wn_ctx *ctx, const char *from, const char *to, boo
     char aside[4096];
 
     if (!replace || lstat(to, &info))
-        return rename(from, to) ? io_fail(ctx, "rename the finished output to it", to) : WN_OK;
+        return rename(from, to) ? wni_io_fail(ctx, "rename the finished output to it", to) : WN_OK;
     if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE) == 0) return WN_OK;
     if ((size_t)snprintf(aside, sizeof aside, "%s.old", from) >= sizeof aside)
         return wni_fail(ctx, WN_E_IO, "%s: path too long", from);
-    if (rename(to, aside)) return io_fail(ctx, "move the old output aside", to);
+    if (rename(to, aside)) return wni_io_fail(ctx, "move the old output aside", to);
     if (rename(from, to)) {
-        wn_status st = io_fail(ctx, "rename the finished output to it", to);
+        wn_status st = wni_io_fail(ctx, "rename the finished output to it", to);
         (void)rename(aside, to); /* the old output is still better than none */
         return st;
     }
-    return rename(aside, from) ? io_fail(ctx, "move the old output away", aside) : WN_OK;
+    return rename(aside, from) ? wni_io_fail(ctx, "move the old output away", aside) : WN_OK;
 }
 
 /* Moves one file of the temporary folder to its place. */
@@ -376,7 +321,7 @@ static wn_status move_file(wni_out *out, const char *name, const char *to)
     if (st == WN_OK && !out->force && !(out->orphan && strcmp(name, MANIFEST_NAME) == 0))
         st = must_be_free(out->ctx, to);
     if (st == WN_OK && rename(from, to))
-        st = io_fail(out->ctx, "rename the finished output to it", to);
+        st = wni_io_fail(out->ctx, "rename the finished output to it", to);
     wni_free(out->ctx, from);
     return st;
 }
@@ -391,7 +336,7 @@ static wn_status commit_files(wni_out *out)
     wn_status st = WN_OK;
     DIR *dir = opendir(out->tmp);
 
-    if (!dir) return io_fail(ctx, "open the folder", out->tmp);
+    if (!dir) return wni_io_fail(ctx, "open the folder", out->tmp);
     while (st == WN_OK && (entry = readdir(dir))) {
         path_node *node;
         if (entry->d_name[0] == '.' || strcmp(entry->d_name, DATA_NAME) == 0) continue;
@@ -432,7 +377,7 @@ wn_status wni_out_commit(wni_out *out)
         out_free(out);
         return WN_OK;
     }
-    WNI_TRY(walk(ctx, out->tmp, sync_one));
+    WNI_TRY(wni_folder_sync(ctx, out->tmp));
     if (out->is_file)
         WNI_TRY(commit_files(out));
     else
@@ -445,11 +390,11 @@ done:
     {
         char *slash = strrchr(out->path, '/');
         if (slash) slash[slash == out->path] = 0;
-        (void)sync_one(ctx, slash ? out->path : ".", true); /* some file systems cannot: no harm */
+        (void)wni_path_sync(ctx, slash ? out->path : ".",
+                            true); /* some file systems cannot: no harm */
     }
-    if (lstat(out->tmp, &info) == 0)
-        (void)walk(ctx, out->tmp,
-                   remove_one); /* the emptied folder, or the output that was replaced */
+    if (lstat(out->tmp, &info) == 0) /* The emptied folder, or the output that was replaced. */
+        (void)wni_folder_remove(ctx, out->tmp);
     out_free(out);
     return WN_OK;
 }
@@ -468,7 +413,7 @@ void wni_out_abort(wni_out *out)
     }
     memcpy(kept, ctx->error,
            sizeof kept); /* the reason for aborting is the news, not what follows */
-    (void)walk(ctx, out->tmp, remove_one);
+    (void)wni_folder_remove(ctx, out->tmp);
     memcpy(ctx->error, kept, sizeof kept);
     out_free(out);
 }

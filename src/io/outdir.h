@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Outputs that are complete or not there: everything is written under a temporary name beside the final
- * one, synced, and renamed at commit. A killed run leaves at most a folder named like `out.tmp-1234`.
+ * one, synced, and renamed at commit. A killed run leaves at most a folder named like `out.tmp-1234-0`.
  */
 #ifndef WNI_OUTDIR_H
 #define WNI_OUTDIR_H

@@ -7,6 +7,7 @@
 
 #include "base/os.h"
 #include "io/folder_lock.h"
+#include "io/folder_ops.h"
 #include "io/memfolder.h"
 #include "registry/job_impl.h"
 #include "registry/record.h"
@@ -224,17 +225,22 @@ done:
     return st;
 }
 
-/* A method that updates puts its output in the place of its first input. */
+/* A method that updates puts its output in the place of its first input, unless another is named. What it puts in
+ * another's place is its own meanwhile, and killed runs have left nothing beside it. */
 static wn_status take_place(wn_job *job, int *lock)
 {
     const wn_family_input *first = wn_method_positional(job->method, 0);
     const wni_job_path *given = find_given(job, first->name);
-    wn_status st;
+    wn_status st = WN_OK;
 
-    if (!given || wni_is_memory_path(given->path)) return WN_OK;
-    WNI_TRY(wni_folder_lock(job->ctx, given->path, lock));
-    WNI_TRY(wn_job_output(job, given->path));
-    WNI_TRY(wn_job_set(job, "force", "1"));
+    if (!job->output) {
+        if (!given || wni_is_memory_path(given->path)) return WN_OK;
+        WNI_TRY(wn_job_output(job, given->path));
+        WNI_TRY(wn_job_set(job, "force", "1"));
+    }
+    if (wni_is_memory_path(job->output)) return WN_OK;
+    WNI_TRY(wni_folder_lock(job->ctx, job->output, lock));
+    if (*lock >= 0) wni_folder_sweep(job->ctx, job->output);
 done:
     return st;
 }
@@ -366,8 +372,7 @@ static wn_status run_job(wn_job *job, int plan, wn_estimate *estimate)
     WNI_TRY(wn_params_check(ctx, job->method, job->params));
     WNI_TRY(wni_manifest_check_words(job));
     WNI_TRY(check_inputs(job));
-    if (!plan && !job->output && job->method->flags & WN_METHOD_UPDATES)
-        WNI_TRY(take_place(job, &lock));
+    if (!plan && job->method->flags & WN_METHOD_UPDATES) WNI_TRY(take_place(job, &lock));
     if (!plan && !job->output) {
         st = wni_fail(ctx, WN_E_USAGE, "%s %s: no output; give -o NAME", job->family->name,
                       job->method->name);

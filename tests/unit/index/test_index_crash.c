@@ -2,7 +2,7 @@
  *
  * Adding, deleting and compacting in place, killed before system calls that change files, killed at any
  * moment, and with no room to write: the index is the old one or the new one, and the next run goes as if
- * nothing had been.
+ * nothing had been, and clears away what is left.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -19,6 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "io/folder_lock.h"
+#include "io/folder_ops.h"
 #include "io/outdir.h"
 #include "support/support.h"
 
@@ -231,6 +233,7 @@ static int is_new(int op, int again, const char *when)
     wn_ctx_free(ctx);
     sign(now);
     assert_string_equal(now, behind[op]);
+    assert_int_equal(leftovers(0), 0); /* what the killed run left is gone, too */
     return 0;
 }
 
@@ -363,21 +366,75 @@ static void killed_at_any_moment(void **state)
     }
 }
 
-/* A folder of the name that a run would take first, left by a run of the same process number. */
-static void names_that_are_taken(void **state)
+/* A process number that nobody has: of a child that has ended. */
+static long long ended_process(void)
 {
+    pid_t child = fork();
+
+    if (child == 0) _exit(0);
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    return child;
+}
+
+/* A folder beside x.wni with something in it. */
+static void make_beside(char path[256], const char *format, long long process)
+{
+    char name[64];
+
+    snprintf(name, sizeof name, format, process);
+    snprintf(path, 256, "%s", ts_path(name));
+    assert_int_equal(mkdir(path, 0777), 0);
+    snprintf(name + strlen(name), sizeof name - strlen(name), "/s1");
+    assert_int_equal(mkdir(ts_path(name), 0777), 0);
+    snprintf(name + strlen(name), sizeof name - strlen(name), "/rows.npy");
+    ts_write_file(ts_path(name), "rows", 4);
+}
+
+/* What runs left that have ended goes. What a run has that goes on, and what only looks like it, stays. */
+static void leftovers_of_ended_runs_go(void **state)
+{
+    static const char *const kept[] = {
+        "x.wni.tmp-%lld",     "x.wni.tmp-%lld-",   "x.wni.tmp-%lld-0a",
+        "x.wni.tmp-%lld-1-2", "x.wni.tmp--%lld-0", "x.wni.tmp-0%lld0000000000-0",
+        "x.wnj.tmp-%lld-0",
+    };
+    enum { KEPT = sizeof kept / sizeof kept[0] };
+    const long long ended = ended_process();
     wn_ctx *ctx = ts_ctx(1, -1);
-    char name[64], now[SIGN];
+    char now[SIGN], path[256], stays[KEPT][256], held[256], mine[256], aim[256], link[256];
+    int lock;
 
     (void)state;
     for (int op = 0; op < OPS; op++) {
         reset();
-        snprintf(name, sizeof name, "x.wni.tmp-%lld-0", (long long)getpid());
-        assert_int_equal(mkdir(ts_path(name), 0777), 0);
+        make_beside(path, "x.wni.tmp-%lld-0", ended);
+        make_beside(mine, "x.wni.tmp-%lld-0", (long long)getpid());
+        make_beside(held, "x.wni.tmp-%lld-7", ended);
+        make_beside(aim, "aim-%lld", ended);
+        snprintf(link, sizeof link, "%s.tmp-%lld-8", ts_path("x.wni"), ended);
+        assert_int_equal(symlink(aim, link), 0);
+        for (int i = 0; i < KEPT; i++)
+            make_beside(stays[i], kept[i], ended);
+        ts_ok(ctx, wni_folder_lock(ctx, held, &lock));
         ts_ok(ctx, change(ctx, ops[op]));
         sign(now);
         assert_string_equal(now, behind[op]);
-        assert_int_equal(leftovers(0), 1); /* not ours: it stays */
+        assert_int_not_equal(access(path, F_OK), 0);
+        assert_int_equal(access(mine, F_OK), 0);
+        assert_int_equal(access(held, F_OK), 0);
+        assert_int_equal(access(link, F_OK), 0);
+        for (int i = 0; i < KEPT; i++)
+            assert_int_equal(access(stays[i], F_OK), 0);
+        wni_folder_unlock(lock);
+        ts_ok(ctx, wni_folder_lock(ctx, ts_path("x.wni"), &lock));
+        wni_folder_sweep(ctx, ts_path("x.wni/"));
+        wni_folder_unlock(lock);
+        assert_int_not_equal(access(held, F_OK), 0); /* nobody holds it now */
+        assert_int_equal(access(mine, F_OK), 0);
+        assert_int_equal(unlink(link), 0);
+        remove_tree(aim);
+        remove_tree(stays[KEPT - 1]);
     }
     wn_ctx_free(ctx);
 }
@@ -442,7 +499,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_before_calls),
         cmocka_unit_test(killed_at_any_moment),
-        cmocka_unit_test(names_that_are_taken),
+        cmocka_unit_test(leftovers_of_ended_runs_go),
         cmocka_unit_test(no_room_to_write),
     };
 

@@ -405,6 +405,9 @@ static void a_locked_index_is_refused_and_can_be_read(void **state)
         assert_int_equal(change(ctx, &p, i, 0), WN_E_IO);
         assert_non_null(strstr(wn_ctx_error(ctx), "locked.wni: another run is changing it"));
     }
+    /* Named as the output, it is the same index. */
+    assert_int_equal(job(ctx, "compact", p.index, NULL, NULL, NULL, p.index), WN_E_IO);
+    assert_non_null(strstr(wn_ctx_error(ctx), "locked.wni: another run is changing it"));
     assert_int_equal(wni_folder_lock(ctx, p.index, &other), WN_E_IO);
     assert_int_equal(other, -1);
     ts_ok(ctx, open_and_ask(ctx, p.index, 0, &a));
