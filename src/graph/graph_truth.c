@@ -152,8 +152,8 @@ static void put32(unsigned char *out, uint32_t x)
         out[b] = (unsigned char)(x >> 8 * b);
 }
 
-/* uint32 queries, uint32 k, int32 ids (m, k), float32 distances (m, k), little-endian: squared under l2, as the
- * benchmark's own files have them. */
+/* uint32 queries, uint32 k, int32 ids (m, k), float32 (m, k), little-endian. The last part is what the benchmark's
+ * own maker of truth stores, an exact index of faiss: under l2 squared distances, of unit rows inner products. */
 static wn_status write_ibin(wni_run *run, const truth *t)
 {
     const int64_t piece = wni_min(t->k, 1 << 14);
@@ -172,7 +172,7 @@ static wn_status write_ibin(wni_run *run, const truth *t)
 
             for (int64_t j = 0; j < n; j++) {
                 const float d = t->distances[i + j];
-                const float stored = t->metric == WN_L2 ? d * d : d;
+                const float stored = t->metric == WN_L2 ? d * d : 1 - d;
                 uint32_t bits = (uint32_t)t->indices[i + j];
 
                 if (part == 1) memcpy(&bits, &stored, sizeof bits);

@@ -42,7 +42,7 @@ static void *load(wn_ctx *ctx, const char *name, const char *descr, int64_t m, i
     return data;
 }
 
-/* The .ibin says the same as the arrays. */
+/* The .ibin says the same as the arrays: squared distances, or inner products of unit rows. */
 static void check_ibin(const int64_t *at, const float *distance, int64_t m, int64_t k, int squared)
 {
     unsigned char *b = malloc((size_t)(8 + 8 * m * k + 1));
@@ -61,7 +61,7 @@ static void check_ibin(const int64_t *at, const float *distance, int64_t m, int6
         memcpy(&id, b + 8 + 4 * i, 4);
         memcpy(&d, b + 8 + 4 * (m * k + i), 4);
         assert_int_equal(id, at[i]);
-        assert_true(d == (squared ? distance[i] * distance[i] : distance[i]));
+        assert_true(d == (squared ? distance[i] * distance[i] : 1 - distance[i]));
     }
     free(b);
 }
