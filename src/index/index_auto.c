@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Which index? Every kind with every sensible code is made of a sample of the rows, at two sizes, and searched:
- * what a query compares and visits is counted, its growth from the smaller sample to the larger is carried on to
- * all rows, and the cheapest that reaches the recall and fits the memory is made. Counts, not seconds, decide, so
- * that the choice is the same on every machine and every day; seconds are only told.
+ * Which index? Every kind with every sensible code is made of a small sample of the rows and searched. Those that
+ * promise most are made of a larger one, too: what a query compares and visits is counted, its growth from one
+ * sample to the other is carried on to all rows, and the cheapest that reaches the recall and fits the memory is
+ * made. Counts, not seconds, decide, so that the choice is the same on every machine and every day; seconds
+ * are only told.
  */
 #include <math.h>
 #include <string.h>
@@ -26,6 +27,7 @@ WN_PARAM_TABLE(wn_index_auto_params, WN_INDEX_AUTO_PARAMS);
 #define SMALLER 4  /* the smaller sample has a fourth of the rows */
 #define TRIALS  64 /* at most */
 #define LEAST   8  /* rows of a sample from which anything can be learnt */
+#define ROOMY   2 /* times the memory there is: what takes more on the smaller sample will not fit */
 
 /* Nanoseconds, as on a server of these years; their ratios choose. */
 #define NS_COMPARE    10.0  /* a row that is compared, beside its bytes */
@@ -35,17 +37,23 @@ WN_PARAM_TABLE(wn_index_auto_params, WN_INDEX_AUTO_PARAMS);
 #define NS_VISIT      40.0  /* a node or list */
 #define NS_VISIT_DISK 8e4   /* a list that is read from the disk */
 
+/* What a query did on one sample. */
+typedef struct counts {
+    int64_t effort;
+    double recall, compared, visited, verified; /* per query */
+    double row_bytes;                           /* of memory */
+    double seconds;                             /* of making the index */
+} counts;
+
 typedef struct trial {
     const wn_method *method;
     const char *code;
-    int64_t effort;
-    double recall, compared, visited, verified; /* per query, on the larger sample */
-    double growth;    /* exponent of what is compared in the number of rows */
-    double row_bytes; /* of memory */
-    double code_ns;   /* of comparing the code of a row */
-    double seconds;   /* of making the larger */
-    double us;        /* per query, for all rows, estimated */
-    int64_t memory;   /* for all rows */
+    double code_ns; /* of comparing the code of a row */
+    counts small, large;
+    int done;       /* on the larger sample, too */
+    double growth;  /* exponent of what is compared in the number of rows */
+    double us;      /* per query, for all rows, estimated */
+    int64_t memory; /* for all rows */
     int fits;
 } trial;
 
@@ -55,8 +63,9 @@ typedef struct advisor {
     int64_t n, m;  /* rows, rows of the larger sample */
     int64_t *rows; /* (m) the sample, in random order: the smaller one is its beginning */
     wn_pool *queries;
-    int64_t *truth; /* (QUERIES, K) */
+    int64_t *truth; /* (QUERIES, K) among the first truth_rows */
     float *key;     /* (QUERIES, K) */
+    int64_t truth_rows;
     trial v[TRIALS];
     int32_t count;
 } advisor;
@@ -93,6 +102,8 @@ static wn_status find_truth(wn_ctx *ctx, advisor *a, int64_t m)
 {
     wni_queries queries = {a->queries, NULL, 0, QUERIES}, base = {a->run->pool, a->rows, 0, m};
 
+    if (a->truth_rows == m) return WN_OK;
+    a->truth_rows = m;
     return wni_scan_exact(ctx, &queries, &base, K, a->truth, a->key);
 }
 
@@ -111,7 +122,7 @@ static double recall_of(const advisor *a, const wn_hits *hits)
 
 /* ---- one trial --------------------------------------------------------------------------------------------- */
 
-static wn_status search_trial(wn_ctx *ctx, const advisor *a, const wn_index *index, trial *t)
+static wn_status search_trial(wn_ctx *ctx, const advisor *a, const wn_index *index, counts *t)
 {
     wn_index_query query = {
         .struct_size = sizeof query, .queries = a->queries, .k = K, .recall = a->p->recall};
@@ -131,9 +142,10 @@ done:
 }
 
 /* Makes the index of the first m rows of the sample in memory and searches it. */
-static wn_status try_size(wn_ctx *ctx, const advisor *a, const void *params, int64_t m, trial *t)
+static wn_status make(wn_ctx *ctx, const advisor *a, const wn_method *method, const void *params,
+                      int64_t m, counts *t)
 {
-    wni_index_head head = {.method = t->method,
+    wni_index_head head = {.method = method,
                            .params = params,
                            .metric = wn_pool_metric(a->run->pool),
                            .dtype = wn_pool_dtype(a->run->pool),
@@ -169,80 +181,73 @@ done:
     return st;
 }
 
-static void judge(const advisor *a, const trial *small, trial *t)
+/* All rows, when what is compared grows with this power of their number. */
+static double us_of(const advisor *a, const trial *t, const counts *c, double rows, double growth)
 {
     const wni_index_kind *kind = t->method->ops;
-    const double more = (double)a->n / (double)a->m;
-    const double visit = kind->rows_on_disk ? NS_VISIT_DISK : NS_VISIT;
-    double scale;
+    const double more = wni_exp_fixed(growth * wni_log_fixed((double)a->n / rows));
 
-    /* Nothing grows faster than the rows. */
-    t->growth = small->compared > 0 && t->compared > 0
-                    ? wni_log_fixed(t->compared / small->compared) / wni_log_fixed(SMALLER)
-                    : 0;
-    t->growth = fmin(fmax(t->growth, 0), 1);
-    scale = wni_exp_fixed(t->growth * wni_log_fixed(more));
-    t->us = 1e-3 * (t->compared * scale * (NS_COMPARE + t->code_ns) + t->verified * NS_VERIFY +
-                    t->visited * visit);
-    t->memory = (int64_t)(t->row_bytes * (double)a->n);
-    t->fits = t->recall >= a->p->recall - 0.01 && t->memory <= wn_ctx_memory_bytes(a->run->ctx);
+    return 1e-3 * (c->compared * more * (NS_COMPARE + t->code_ns) + c->verified * NS_VERIFY +
+                   c->visited * (kind->rows_on_disk ? NS_VISIT_DISK : NS_VISIT));
 }
 
-static wn_status try_one(wn_ctx *ctx, advisor *a, const wn_method *method, const char *code)
+static void judge(const advisor *a, trial *t)
 {
-    const int64_t d = wn_pool_dim(a->run->pool);
-    trial small = {.method = method}, large = {.method = method, .code = code};
-    wni_code_params as;
-    void *params = wni_alloc(ctx, 1, method->params_bytes);
+    const counts *small = &t->small, *large = &t->large;
+
+    /* Nothing grows faster than the rows. */
+    t->growth = small->compared > 0 && large->compared > 0
+                    ? wni_log_fixed(large->compared / small->compared) / wni_log_fixed(SMALLER)
+                    : 0;
+    t->growth = fmin(fmax(t->growth, 0), 1);
+    t->us = us_of(a, t, large, (double)a->m, t->growth);
+    t->memory = (int64_t)(large->row_bytes * (double)a->n);
+    t->fits = large->recall >= a->p->recall - 0.01 && t->memory <= wn_ctx_memory_bytes(a->run->ctx);
+}
+
+/* On the smaller sample, or on the larger. */
+static wn_status try_one(wn_ctx *ctx, advisor *a, trial *t, int larger)
+{
+    const int64_t m = larger ? a->m : a->m / SMALLER;
+    void *params = wni_alloc(ctx, 1, t->method->params_bytes);
     void (*const progress)(void *, const char *, int64_t, int64_t) = ctx->opt.progress;
     char seed[24];
     wn_status st = WN_OK;
 
     if (!params) return WN_E_NOMEM;
-    wn_params_init(method, params);
+    wn_params_init(t->method, params);
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)a->p->seed);
-    WNI_TRY(wn_params_set(ctx, method, params, "code", code));
-    WNI_TRY(wn_params_set(ctx, method, params, "seed", seed));
-    as = wni_code_params_of(params);
-    large.code_ns = strcmp(code, "f32") == 0  ? NS_BYTE * 4 * (double)d
-                    : strcmp(code, "i8") == 0 ? NS_BYTE * (double)d
-                                              : NS_LOOKUP * (double)d / 4;
-    if (wni_code_check(ctx, d, &as) != WN_OK) goto done; /* rows too narrow for this code */
-    wni_log(ctx, WN_LOG_INFO, "trying %s with %s", method->name, code);
+    WNI_TRY(wn_params_set(ctx, t->method, params, "code", t->code));
+    WNI_TRY(wn_params_set(ctx, t->method, params, "seed", seed));
+    wni_log(ctx, WN_LOG_INFO, "trying %s with %s on %lld rows", t->method->name, t->code,
+            (long long)m);
     ctx->opt.progress = NULL; /* that of the parts of a trial says nothing to anybody */
-    WNI_TRY(find_truth(ctx, a, a->m / SMALLER));
-    WNI_TRY(try_size(ctx, a, params, a->m / SMALLER, &small));
-    WNI_TRY(find_truth(ctx, a, a->m));
-    WNI_TRY(try_size(ctx, a, params, a->m, &large));
-    judge(a, &small, &large);
-    a->v[a->count++] = large;
+    WNI_TRY(find_truth(ctx, a, m));
+    WNI_TRY(make(ctx, a, t->method, params, m, larger ? &t->large : &t->small));
+    t->done = larger;
+    if (larger) judge(a, t);
 done:
     ctx->opt.progress = progress;
     wni_free(ctx, params);
     return st;
 }
 
-/* Every kind that needs nothing but rows. */
-static wn_status try_all(wn_ctx *ctx, advisor *a)
+/* What a trial may come to, by the smaller sample: a kind grows as it did with another code, an exact scan with
+ * the rows, and others, before they are known, not at all. */
+static double promise(const advisor *a, const trial *t)
 {
-    static const char *const codes[] = {"f32", "i8", "pq"};
-    wn_status st = WN_OK;
+    const wni_index_kind *kind = t->method->ops;
+    double growth = kind->cost ? 0 : 1;
 
-    for (int32_t i = 0; i < wn_method_count(); i++) {
-        const wn_method *method = wn_method_at(i);
-        const wni_index_kind *kind = method->ops;
-
-        if (strcmp(method->family, "index") != 0 || !kind || !method->inputs ||
-            strcmp(method->inputs, "pool table?") != 0)
-            continue;
-        for (size_t c = 0; c < sizeof codes / sizeof codes[0] && a->count < TRIALS; c++)
-            if (c == 0 || !kind->rows_on_disk) WNI_TRY(try_one(ctx, a, method, codes[c]));
-    }
-done:
-    return st;
+    for (int32_t i = 0; i < a->count; i++)
+        if (a->v[i].method == t->method && a->v[i].done) growth = a->v[i].growth;
+    return us_of(a, t, &t->small, (double)(a->m / SMALLER), growth);
 }
 
-/* ---- the choice -------------------------------------------------------------------------------------------- */
+static int hopeless(const advisor *a, const trial *t)
+{
+    return t->small.row_bytes * (double)a->n > ROOMY * (double)wn_ctx_memory_bytes(a->run->ctx);
+}
 
 static const trial *choose(const advisor *a)
 {
@@ -253,13 +258,83 @@ static const trial *choose(const advisor *a)
     return best;
 }
 
+/* Goes on to the larger sample in the order of what they promise, until none promises more than the best does. */
+static wn_status try_larger(wn_ctx *ctx, advisor *a)
+{
+    wn_status st = WN_OK;
+
+    for (;;) {
+        const trial *best = choose(a);
+        trial *next = NULL;
+
+        for (int32_t i = 0; i < a->count; i++) {
+            trial *t = &a->v[i];
+
+            if (t->done || (best && (hopeless(a, t) || promise(a, t) >= best->us))) continue;
+            if (!next || hopeless(a, t) < hopeless(a, next) ||
+                (hopeless(a, t) == hopeless(a, next) && promise(a, t) < promise(a, next)))
+                next = t;
+        }
+        if (!next) break;
+        WNI_TRY(try_one(ctx, a, next, 1));
+    }
+done:
+    return st;
+}
+
+/* Every kind that needs nothing but rows, with this code. */
+static wn_status try_code(wn_ctx *ctx, advisor *a, const char *code, double code_ns)
+{
+    wn_status st = WN_OK;
+
+    for (int32_t i = 0; i < wn_method_count() && a->count < TRIALS; i++) {
+        const wn_method *method = wn_method_at(i);
+        const wni_index_kind *kind = method->ops;
+
+        if (strcmp(method->family, "index") != 0 || !kind || !method->inputs ||
+            strcmp(method->inputs, "pool table?") != 0)
+            continue;
+        if (kind->rows_on_disk && strcmp(code, "f32") != 0) continue;
+        a->v[a->count] = (trial){.method = method, .code = code, .code_ns = code_ns};
+        WNI_TRY(try_one(ctx, a, &a->v[a->count], 0));
+        a->count++;
+    }
+done:
+    return st;
+}
+
+static int in_memory(const trial *t)
+{
+    return t && !((const wni_index_kind *)t->method->ops)->rows_on_disk;
+}
+
+/* pq is looked up and not compared, which takes longer than i8, and learnt, which takes long: it is for when nothing
+ * else fits into memory. */
+static wn_status try_all(wn_ctx *ctx, advisor *a)
+{
+    const double d = (double)wn_pool_dim(a->run->pool);
+    wn_status st;
+
+    WNI_TRY(try_code(ctx, a, "f32", NS_BYTE * 4 * d));
+    WNI_TRY(try_code(ctx, a, "i8", NS_BYTE * d));
+    WNI_TRY(try_larger(ctx, a));
+    if (in_memory(choose(a))) goto done;
+    WNI_TRY(try_code(ctx, a, "pq", NS_LOOKUP * d / 4));
+    WNI_TRY(try_larger(ctx, a));
+done:
+    return st;
+}
+
+/* ---- the choice -------------------------------------------------------------------------------------------- */
+
 static wn_status nothing_fits(const advisor *a)
 {
     const trial *least = NULL;
     char need[24], have[24];
 
     for (int32_t i = 0; i < a->count; i++)
-        if (a->v[i].recall >= a->p->recall - 0.01 && (!least || a->v[i].memory < least->memory))
+        if (a->v[i].done && a->v[i].large.recall >= a->p->recall - 0.01 &&
+            (!least || a->v[i].memory < least->memory))
             least = &a->v[i];
     if (!least)
         return wni_fail(
@@ -275,32 +350,35 @@ static wn_status nothing_fits(const advisor *a)
                     wni_bytes_text(wn_ctx_memory_bytes(a->run->ctx), have));
 }
 
+static wn_status record_value(const advisor *a, const trial *t, const char *name, double value)
+{
+    char key[64];
+
+    snprintf(key, sizeof key, "tried.%s %s.%s", t->method->name, t->code, name);
+    if (value == floor(value) && fabs(value) < 1e15)
+        return wni_record_int(a->run, key, (int64_t)value);
+    return wni_record_real(a->run, key, value);
+}
+
 static wn_status record_trial(const advisor *a, const trial *t)
 {
-    wni_run *run = a->run;
-    char key[64];
-    wn_status st = WN_OK;
-    const struct {
-        const char *name;
-        double value;
-    } said[] = {{"recall", t->recall},
-                {"effort", (double)t->effort},
-                {"compared_per_query", t->compared},
-                {"grows_with_rows_to_the", t->growth},
-                {"estimated_us_per_query", t->us},
-                {"estimated_memory_bytes", (double)t->memory}};
+    const counts *c = t->done ? &t->large : &t->small;
+    const double rows = (double)(t->done ? a->m : a->m / SMALLER);
+    wn_status st;
 
-    for (size_t i = 0; i < sizeof said / sizeof said[0]; i++) {
-        snprintf(key, sizeof key, "tried.%s %s.%s", t->method->name, t->code, said[i].name);
-        if (said[i].value == floor(said[i].value) && fabs(said[i].value) < 1e15)
-            WNI_TRY(wni_record_int(run, key, (int64_t)said[i].value));
-        else
-            WNI_TRY(wni_record_real(run, key, said[i].value));
+    WNI_TRY(record_value(a, t, "sample_rows", rows));
+    WNI_TRY(record_value(a, t, "recall", c->recall));
+    WNI_TRY(record_value(a, t, "effort", (double)c->effort));
+    WNI_TRY(record_value(a, t, "compared_per_query", c->compared));
+    if (t->done) {
+        WNI_TRY(record_value(a, t, "grows_with_rows_to_the", t->growth));
+        WNI_TRY(record_value(a, t, "estimated_us_per_query", t->us));
+        WNI_TRY(record_value(a, t, "estimated_memory_bytes", (double)t->memory));
+    } else {
+        WNI_TRY(record_value(a, t, "us_per_query_at_least", promise(a, t)));
     }
-    if (run->plan) { /* a time is no part of what must be the same */
-        snprintf(key, sizeof key, "tried.%s %s.seconds_to_make", t->method->name, t->code);
-        WNI_TRY(wni_record_real(run, key, t->seconds * (double)a->n / (double)a->m));
-    }
+    if (a->run->plan) /* a time is no part of what must be the same */
+        WNI_TRY(record_value(a, t, "seconds_to_make", c->seconds * (double)a->n / rows));
 done:
     return st;
 }
@@ -314,7 +392,6 @@ static wn_status advise(wn_ctx *ctx, advisor *a, const trial **chosen)
     WNI_NEW(ctx, a->key, QUERIES * K);
     WNI_TRY(take_sample(ctx, a));
     WNI_TRY(try_all(ctx, a));
-    WNI_TRY(wni_record_int(a->run, "sample_rows", a->m));
     for (int32_t i = 0; i < a->count; i++)
         WNI_TRY(record_trial(a, &a->v[i]));
     *chosen = choose(a);
@@ -380,7 +457,9 @@ const wn_method wni_method_index_auto = {
     .name = "auto",
     .summary = "the kind, code and effort that suit the rows, tried on a sample, and its index",
     .papers = "",
-    .cost = "some twenty indexes of the sample; then that of the chosen kind",
+    .cost =
+        "some seven indexes of a fourth of the sample and some two of the whole; then that of the "
+        "chosen kind",
     .flags = WN_METHOD_OUT_OF_CORE | WN_METHOD_SEEDED,
     .params = wni_param_rows,
     .n_params = WN_PARAM_COUNT,

@@ -104,10 +104,38 @@ static void test_plan_and_too_little(void **state)
     free(v);
 }
 
+/* The scan of all rows promises too little to be tried on the larger sample, and pq is not learnt where others fit;
+ * the disk is thought of. */
+static void test_tries_what_promises_most(void **state)
+{
+    float *v = ts_blobs(N, D, 50, 0.4, 1, NULL);
+    wn_ctx *ctx = ts_ctx(2, -1);
+    const char *said, *flat;
+    wn_pool *pool;
+    wn_job *job;
+
+    (void)state;
+    ts_ok(ctx, wn_pool_wrap(ctx, v, N, D, WN_F32, WN_L2, &pool));
+    ts_ok(ctx, run(ctx, pool, NULL, "0.9", &job));
+    said = wn_job_summary(job);
+    assert_non_null(flat = strstr(said, "\"flat f32\""));
+    assert_non_null(strstr(flat, "\"sample_rows\": 500"));
+    assert_non_null(strstr(flat, "us_per_query_at_least"));
+    assert_non_null(strstr(said, "\"disk f32\""));
+    assert_non_null(strstr(said, "\"sample_rows\": 2000"));
+    assert_null(strstr(said, " pq\""));
+    assert_null(strstr(said, "\"choice\": \"flat\""));
+    wn_job_free(job);
+    wn_pool_free(pool);
+    wn_ctx_free(ctx);
+    free(v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_chooses_what_reaches_the_recall),
-                                       cmocka_unit_test(test_plan_and_too_little)};
+                                       cmocka_unit_test(test_plan_and_too_little),
+                                       cmocka_unit_test(test_tries_what_promises_most)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
     ts_tmp_remove();
