@@ -164,6 +164,16 @@ WN_PARAM_STRUCT(wn_index_disk_params, WN_INDEX_DISK_PARAMS);
       "how far is looked for the neighbours of a node: better links, longer building")
 WN_PARAM_STRUCT(wn_index_hnsw_params, WN_INDEX_HNSW_PARAMS);
 
+#define WN_INDEX_TENANTS_PARAMS(P)                                                           \
+    WN_INDEX_CODE_PARAMS(P)                                                                  \
+    P(text, tenant_column, "tenant", 1, 63, "column of the table that says whose a row is")  \
+    P(i64, list_max, 64, 8, 65536,                                                           \
+      "rows of a leaf of the tree at most, and of a tenant's list")                          \
+    P(i64, sample, 64, 4, 1000000, "rows for each centre that the centres are learnt from") \
+    P(i32, max_iter, 10, 1, 1000000, "Lloyd iterations at most")
+/* One clustering tree shared by all tenants, in it a tree for each. jin2024. */
+WN_PARAM_STRUCT(wn_index_tenants_params, WN_INDEX_TENANTS_PARAMS);
+
 #define WN_INDEX_AUTO_PARAMS(P)                                                      \
     P(f64, recall, 0.95, 1e-6, 1, "share of the 10 nearest rows that must be found") \
     P(i64, sample, 20000, 1, WN_ROWS_MAX, "rows that kinds and codes are tried on")  \
