@@ -319,12 +319,19 @@ static const char *small_value(const wn_param *p)
         const char *name;
         wn_param_type type;
         const char *value;
-    } values[] = {{"k", WN_P_I64, "9"},           {"k", WN_P_LIST, "9,3"},
-                  {"size", WN_P_I64, "31"},       {"sample", WN_P_I64, "60"},
-                  {"per_source", WN_P_I64, "5"},  {"repeats", WN_P_I32, "1"},
-                  {"batch_size", WN_P_I64, "16"}, {"dim", WN_P_I64, "24"},
-                  {"max_iter", WN_P_I32, "6"},    {"resample_steps", WN_P_I32, "2"},
-                  {"leaf", WN_P_I64, "16"}};
+    } values[] = {{"k", WN_P_I64, "9"},
+                  {"k", WN_P_LIST, "9,3"},
+                  {"size", WN_P_I64, "31"},
+                  {"sample", WN_P_I64, "60"},
+                  {"per_source", WN_P_I64, "5"},
+                  {"repeats", WN_P_I32, "1"},
+                  {"batch_size", WN_P_I64, "16"},
+                  {"dim", WN_P_I64, "24"},
+                  {"max_iter", WN_P_I32, "6"},
+                  {"resample_steps", WN_P_I32, "2"},
+                  {"leaf", WN_P_I64, "16"},
+                  {"list_max", WN_P_I64, "8"},
+                  {"tenant_column", WN_P_TEXT, "group"}};
 
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
         if (strcmp(values[i].name, p->name) == 0 && values[i].type == p->type)
