@@ -48,7 +48,11 @@ enum {
  * themselves and the lowers; keep 0: not at all. Lowers of the row's `known` columns do not count. Then its
  * columns with upper >= need[row] are hits.
  * With `other`, where columns are of use to themselves too, a column's need is min(need[row], other[c] +
- * own[row]) in all of this; keep is 0 then. */
+ * own[row]) in all of this; keep is 0 then.
+ *
+ * With a head, a variant may first look at the first `head` dimensions, I' of them, and pass over a row that has no
+ * upper to reach with I' + rest[row] * rest[c] for I: the outcome is the same, since
+ * rest[row] * rest[c] >= |I - I'| + ld 2^-10, which is more than I' and I lose when they become f32. */
 enum { WNI_GROUP8 = 64, WNI_PANEL8 = 16 };
 typedef struct wni_group8 {
     const int8_t
@@ -57,6 +61,10 @@ typedef struct wni_group8 {
     const float *scale, *spread, *high, *low; /* (64) no NaN; 64-byte lines */
     int32_t first;                            /* number of column 0 in the hits */
     const float *other; /* (64) no NaN, not -inf, a sum with own no less than -FLT_MAX; or NULL */
+    int64_t head;       /* dimensions, a multiple of 16 below ld; 0 = no head */
+    const int32_t
+        *head_start;   /* (64) -128 x the sum of the column's first `head` codes; 64-byte lines */
+    const float *rest; /* (64) finite; 64-byte lines */
 } wni_group8;
 typedef struct wni_rows8 {
     const float *scale;   /* (m) finite */
@@ -64,7 +72,9 @@ typedef struct wni_rows8 {
     const int32_t *known; /* (m, 2) numbers of columns, -1 = none; or NULL */
     int32_t first;        /* number of row 0 in the hits */
     int keep;
-    const float *own; /* (m) finite; used with `other` only */
+    const float *own;  /* (m) finite; used with `other` only */
+    const float *rest; /* (m) finite; used with a head only */
+    int64_t *passed;   /* += rows that the head did not pass over; with a head only */
 } wni_rows8;
 typedef struct wni_hits8 {
     int32_t *row, *column; /* room for 64 m */

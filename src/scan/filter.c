@@ -13,6 +13,7 @@
 #define MEAN_ROWS   4096 /* base rows whose mean is taken off */
 #define ROWS_MIN    48   /* base rows below which f32 is as fast */
 #define DIMS_MAX    32768
+#define BETA_LANES  8      /* sums beside each other */
 #define RANGE_BYTES 262144 /* of codes per parallel range */
 
 int wni_filter_wanted(const wn_ctx *ctx, int64_t d, int64_t n)
@@ -25,7 +26,11 @@ int64_t wni_filter_bytes(int64_t d, int64_t n)
 {
     int64_t columns = wni_round_up(n, WNI_GROUP8), ld = wni_ld(d);
 
-    return columns * (ld + (int64_t)(sizeof(int32_t) + 6 * sizeof(float))) +
+    wni_filter heads = {.ld = ld};
+
+    wni_filter_heads(&heads);
+    return columns * (ld + (int64_t)(sizeof(int32_t) + 6 * sizeof(float)) +
+                      heads.heads * (int64_t)(sizeof(int32_t) + sizeof(float))) +
            3 * ld * (int64_t)sizeof(float) + (int64_t)sizeof(wni_filter);
 }
 
@@ -67,10 +72,13 @@ static void bound_column(wni_filter *f, int64_t c, const float *stat)
     const double length = wni_filter_norm(stat[WNI_CODES8_X2]);
     const double error = wni_filter_norm(stat[WNI_CODES8_ERROR2]) + (0x1p-23 + f->spin) * norm;
     const double bias = f->bias ? (double)f->bias[c] : 0;
-    double beta = bias, slack;
+    double beta = bias, slack, lane[BETA_LANES] = {0};
 
-    for (int64_t i = 0; i < f->ld; i++)
-        beta -= (double)f->mean[i] * (double)row[i];
+    for (int64_t i = 0; i < f->ld; i += BETA_LANES)
+        for (int64_t l = 0; l < BETA_LANES; l++)
+            lane[l] += (double)f->mean[i + l] * (double)row[i + l];
+    for (int64_t l = 0; l < BETA_LANES; l++)
+        beta -= lane[l];
     slack =
         3 * WNI_FILTER_U * (fabs(bias) + fabs(beta)) + 0x1p-37 * f->mean_norm * length + 0x1p-120;
     /* Written so that NaN takes this way. */
@@ -127,6 +135,10 @@ static wn_status pack_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, i
 
         f->start[c] = 0;
         if (c >= f->n) {
+            for (int64_t h = 0; h < f->heads; h++) {
+                f->rest[h * f->groups * WNI_GROUP8 + c] = 0;
+                f->head_start[h * f->groups * WNI_GROUP8 + c] = 0;
+            }
             no_bound(f, c, -INFINITY);
             continue;
         }
@@ -136,6 +148,7 @@ static wn_status pack_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, i
         } else {
             wni_filter_codes(f, wni_mat_row(f->base, c), codes, stat);
             f->start[c] = -128 * pack_column(codes, f->ld, f->codes + panel + c % WNI_PANEL8 * 4);
+            wni_filter_rest(f, codes, f->groups * WNI_GROUP8, f->rest + c, f->head_start + c);
         }
         bound_column(f, c, stat);
     }
@@ -182,6 +195,11 @@ static wn_status new_filter(wn_ctx *ctx, const wni_mat *base, const float *bias,
     f->length = v + 3 * columns;
     f->high = v + 4 * columns;
     f->low = v + 5 * columns;
+    wni_filter_heads(f);
+    if (f->heads > 0) {
+        WNI_NEW(ctx, f->rest, f->heads * columns);
+        WNI_NEW(ctx, f->head_start, f->heads * columns);
+    }
     WNI_TRY(wni_parallel(ctx, f->groups, wni_max(RANGE_BYTES / (WNI_GROUP8 * f->ld), 1), pack_range,
                          f));
     *out = f;
@@ -208,5 +226,7 @@ void wni_filter_free(wn_ctx *ctx, wni_filter *f)
     wni_free(ctx, f->codes);
     wni_free(ctx, f->start);
     wni_free(ctx, f->scale);
+    wni_free(ctx, f->rest);
+    wni_free(ctx, f->head_start);
     wni_free(ctx, f);
 }

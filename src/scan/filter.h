@@ -41,6 +41,11 @@
  * coded (filter_turn.c): y.z is 1 / block times the product of the turned rows, of which all of the above holds
  * with s / block for s; turning adds (log2(block) + 1) u |turned y| to the error.
  *
+ * Most base rows are far below need, which the first dimensions of the codes often tell already. With I = I' + I'',
+ * I' over the first `head` dimensions, |I''| is at most the product of the norms that the codes of both have in the
+ * rest (Cauchy and Schwarz), which are kept for some heads. The kernel passes over a row none of whose
+ * columns could reach need with I' and all of that (filter_head.c chooses the head by what it saves).
+ *
  * A filter may be in bf16 (kernel codes16): y' and z' are the nearest bf16 of y / s and z / scale, s and scale the
  * powers of two just below max |y| and max |z|, what is below 2^-60 taken as 0. All of the above holds, but y'.z' is
  * an f32 sum of exact products in any order: off by at most (ld + 2) 2^-23 1.01 |y'| |z'|, however each of its steps
@@ -81,6 +86,9 @@ typedef struct wni_filter {
     float *scale;
     float *norm, *error, *length; /* at least |z'|, |z - z'|, |c| */
     float *high, *low;
+    int64_t heads, head_step; /* heads of head_step, 2 head_step, ... dimensions; 0 when wide */
+    int32_t *head_start;      /* (heads, 64 groups) as in kernels.h */
+    float *rest;              /* (heads, 64 groups) of their codes' norms behind the head */
 } wni_filter;
 
 /* Whether this context filters at all: level, option, shape. */
@@ -112,6 +120,13 @@ typedef struct wni_filter_tile {
     float *hinted;                /* (rows) likewise */
     int32_t *
         known; /* (rows, 2) base rows whose lowers do not raise need; load makes them -1; NULL for tops */
+    float *rest; /* (heads, rows) norms of codes behind the head */
+    struct {
+        int64_t level;        /* the head in use; heads + 1: none */
+        int64_t rows, passed; /* since the last judgement: looked at, not passed over */
+        double cost;          /* of the longer head, while a shorter one is tried; else 0 */
+        int64_t hold, back; /* judgements until a shorter one is tried; and after that one failed */
+    } head;
     int64_t n_plain;
     double a, b, c; /* A, B, C */
     wni_hits8 hit;  /* (room + 64 rows) */

@@ -24,7 +24,7 @@ int64_t wni_filter_tile_rows(const wn_ctx *ctx, const wni_filter *f, int64_t que
 /* Parts of the block, each rounded up to whole lines. */
 typedef struct parts {
     int64_t x, codes, scale, need, best, own, shift, doubt, plain, count, known, hinted, lead, next,
-        row, column, upper, lower, end;
+        rest, row, column, upper, lower, end;
 } parts;
 
 static int64_t after(int64_t at, int64_t count, size_t bytes)
@@ -51,7 +51,8 @@ static parts parts_of(const wni_filter *f, int64_t rows, int64_t room)
     p.hinted = after(p.known, 2 * rows, sizeof(int32_t));
     p.lead = after(p.hinted, rows, sizeof(float));
     p.next = after(p.lead, rows, sizeof(int32_t));
-    p.row = after(p.next, rows, sizeof(int32_t));
+    p.rest = after(p.next, rows, sizeof(int32_t));
+    p.row = after(p.rest, f->heads * rows, sizeof(float));
     p.column = after(p.row, hits, sizeof(int32_t));
     p.upper = after(p.column, hits, sizeof(int32_t));
     p.lower = after(p.upper, hits, sizeof(float));
@@ -89,6 +90,9 @@ wn_status wni_filter_tile_new(wn_ctx *ctx, const wni_filter *f, int64_t rows, in
     out->hinted = (float *)(void *)(block + p.hinted);
     out->lead = (int32_t *)(void *)(block + p.lead);
     out->next = (int32_t *)(void *)(block + p.next);
+    out->rest = (float *)(void *)(block + p.rest);
+    out->head.level = f->heads + 1;
+    out->head.back = 1;
     out->hit.row = (int32_t *)(void *)(block + p.row);
     out->hit.column = (int32_t *)(void *)(block + p.column);
     out->hit.upper = (float *)(void *)(block + p.upper);
@@ -138,6 +142,7 @@ void wni_filter_load(const wni_filter *f, wni_filter_tile *t, int64_t m)
                                 (uint16_t *)(void *)t->codes + r * f->ld, stat);
         else
             wni_filter_codes(f, wni_filter_row(f, t, r), t->codes + r * f->ld, stat);
+        if (f->heads > 0) wni_filter_rest(f, t->codes + r * f->ld, t->rows, t->rest + r, NULL);
         bound_row(f, t, r, stat);
     }
 }
@@ -168,8 +173,13 @@ void wni_filter_tops(const wni_filter *f, const wni_filter_tile *t, int64_t g, f
 {
     const int64_t at = g * WNI_GROUP8;
     float spread[WNI_GROUP8] __attribute__((aligned(WNI_ALIGN)));
-    const wni_group8 group = {f->codes + at * f->ld, f->start + at, f->scale + at, spread,
-                              f->high + at,          f->low + at,   (int32_t)at,   NULL};
+    const wni_group8 group = {.codes = f->codes + at * f->ld,
+                              .start = f->start + at,
+                              .scale = f->scale + at,
+                              .spread = spread,
+                              .high = f->high + at,
+                              .low = f->low + at,
+                              .first = (int32_t)at};
 
     spread_of(f, t, at, spread);
     f->kernels->tops8(&group, t->codes, t->m, f->ld, t->scale, top);
@@ -178,22 +188,41 @@ void wni_filter_tops(const wni_filter *f, const wni_filter_tile *t, int64_t g, f
 static int64_t scan_group(const wni_filter *f, wni_filter_tile *t, int64_t g, int keep,
                           const float *other)
 {
-    const int64_t at = g * WNI_GROUP8;
+    const int64_t at = g * WNI_GROUP8, h = t->head.level - 1;
     float spread[WNI_GROUP8] __attribute__((aligned(WNI_ALIGN)));
-    const wni_group8 group = {f->codes + at * f->ld, f->start + at, f->scale + at, spread,
-                              f->high + at,          f->low + at,   (int32_t)at,   other};
-    const wni_rows8 rows = {t->scale, t->need, t->best, t->known, 0, keep, t->own};
+    wni_group8 group = {.codes = f->codes + at * f->ld,
+                        .start = f->start + at,
+                        .scale = f->scale + at,
+                        .spread = spread,
+                        .high = f->high + at,
+                        .low = f->low + at,
+                        .first = (int32_t)at,
+                        .other = other};
+    wni_rows8 rows = {.scale = t->scale,
+                      .need = t->need,
+                      .best = t->best,
+                      .known = t->known,
+                      .keep = keep,
+                      .own = t->own,
+                      .passed = &t->head.passed};
     const wni_hits8 room = {t->hit.row + t->hits, t->hit.column + t->hits, t->hit.upper + t->hits,
                             t->hit.lower + t->hits};
     int64_t hits;
 
     spread_of(f, t, at, spread);
+    if (h < f->heads) {
+        group.head = (h + 1) * f->head_step;
+        group.head_start = f->head_start + h * f->groups * WNI_GROUP8 + at;
+        group.rest = f->rest + h * f->groups * WNI_GROUP8 + at;
+        rows.rest = t->rest + h * t->rows;
+    }
     if (f->wide)
         hits =
             f->kernels->dots16(&group, (const uint16_t *)(const void *)f->codes + at * f->ld,
                                (const uint16_t *)(const void *)t->codes, t->m, f->ld, &rows, &room);
     else
         hits = f->kernels->dots8(&group, t->codes, t->m, f->ld, &rows, &room);
+    if (f->heads > 0) wni_filter_head_judge(f, t);
     t->hits += hits;
     return hits;
 }

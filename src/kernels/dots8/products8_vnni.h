@@ -21,7 +21,11 @@ static inline __m512i wni_four(const uint8_t *x)
 #define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5)
 #define BLOCK_ROWS   6
 
-#define BEGIN(r) __m512i s##r##0 = start0, s##r##1 = start1, s##r##2 = start2, s##r##3 = start3;
+#define BEGIN(r)                                                  \
+    __m512i s##r##0 = _mm512_load_si512(begin + r * stride),      \
+            s##r##1 = _mm512_load_si512(begin + r * stride + 16), \
+            s##r##2 = _mm512_load_si512(begin + r * stride + 32), \
+            s##r##3 = _mm512_load_si512(begin + r * stride + 48);
 #define STEP(r)                                    \
     y = wni_four(x + i + r * ld);                  \
     s##r##0 = _mm512_dpbusd_epi32(s##r##0, y, p0); \
@@ -34,18 +38,16 @@ static inline __m512i wni_four(const uint8_t *x)
     _mm512_store_si512(dot + r * WNI_GROUP8 + 32, s##r##2); \
     _mm512_store_si512(dot + r * WNI_GROUP8 + 48, s##r##3);
 
-/* The integers of 6 rows into dot (6, 64). They are always stored: with the tests in the same function
- * compilers would keep the sums in memory during the loop. */
-static inline void wni_products6(const wni_group8 *g, const uint8_t *x, int64_t ld, int32_t *dot)
+/* Dimensions from..to of 6 rows, added to what stands in begin (6, stride), into dot (6, 64). They are always stored:
+ * with the tests in the same function compilers would keep the sums in memory during the loop. */
+static inline void wni_products6(const wni_group8 *g, const uint8_t *x, int64_t ld, int64_t from,
+                                 int64_t to, const int32_t *begin, int64_t stride, int32_t *dot)
 {
-    const int8_t *panel = g->codes;
+    const int8_t *panel = g->codes + from * WNI_PANEL8;
     const int64_t next = ld * WNI_PANEL8;
-    const __m512i start0 = _mm512_load_si512(g->start), start1 = _mm512_load_si512(g->start + 16);
-    const __m512i start2 = _mm512_load_si512(g->start + 32);
-    const __m512i start3 = _mm512_load_si512(g->start + 48);
 
     EACH_ROW(BEGIN)
-    for (int64_t i = 0; i < ld; i += 4, panel += 4 * WNI_PANEL8) {
+    for (int64_t i = from; i < to; i += 4, panel += 4 * WNI_PANEL8) {
         const __m512i p0 = _mm512_load_si512(panel), p1 = _mm512_load_si512(panel + next);
         const __m512i p2 = _mm512_load_si512(panel + 2 * next);
         const __m512i p3 = _mm512_load_si512(panel + 3 * next);
@@ -57,14 +59,15 @@ static inline void wni_products6(const wni_group8 *g, const uint8_t *x, int64_t 
 }
 
 /* The same for one row. */
-static inline void wni_products1(const wni_group8 *g, const uint8_t *x, int64_t ld, int32_t *dot)
+static inline void wni_products1(const wni_group8 *g, const uint8_t *x, int64_t ld, int64_t from,
+                                 int64_t to, const int32_t *begin, int32_t *dot)
 {
-    const int8_t *panel = g->codes;
+    const int8_t *panel = g->codes + from * WNI_PANEL8;
     const int64_t next = ld * WNI_PANEL8;
-    __m512i s0 = _mm512_load_si512(g->start), s1 = _mm512_load_si512(g->start + 16);
-    __m512i s2 = _mm512_load_si512(g->start + 32), s3 = _mm512_load_si512(g->start + 48);
+    __m512i s0 = _mm512_load_si512(begin), s1 = _mm512_load_si512(begin + 16);
+    __m512i s2 = _mm512_load_si512(begin + 32), s3 = _mm512_load_si512(begin + 48);
 
-    for (int64_t i = 0; i < ld; i += 4, panel += 4 * WNI_PANEL8) {
+    for (int64_t i = from; i < to; i += 4, panel += 4 * WNI_PANEL8) {
         const __m512i y = wni_four(x + i);
 
         s0 = _mm512_dpbusd_epi32(s0, y, _mm512_load_si512(panel));
@@ -83,10 +86,10 @@ static inline int64_t wni_products8(const wni_group8 *g, const uint8_t *x, int64
                                     int64_t ld, int32_t *dot)
 {
     if (m - r < BLOCK_ROWS) {
-        wni_products1(g, x + r * ld, ld, dot);
+        wni_products1(g, x + r * ld, ld, 0, ld, g->start, dot);
         return 1;
     }
-    wni_products6(g, x + r * ld, ld, dot);
+    wni_products6(g, x + r * ld, ld, 0, ld, g->start, 0, dot);
     return BLOCK_ROWS;
 }
 
