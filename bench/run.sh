@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Benchmarks beside the peers.
-#   run.sh [BUILD] [scan|kmeans|memory|graph|select|sampler|minhash|python|hnsw|selection...]
+#   run.sh [BUILD] [scan|kmeans|memory|graph|select|sampler|minhash|python|hnsw|tenants|selection...]
 # UPDATE=1 writes docs/benchmarks.md and, of selection, docs/selection.md. ROUNDS=3, ROWS, DIM, K change the size;
 # QUICK=1 makes selection a matter of minutes, SCALE=0.02 scan one of seconds; SCAN="w1 w4" is a part of it.
 set -u
 cd "$(dirname "$0")/.."
 build=${1:-build}
 [ $# -gt 0 ] && shift
-[ $# -gt 0 ] || set -- scan kmeans memory graph select minhash sampler python hnsw
+[ $# -gt 0 ] || set -- scan kmeans memory graph select minhash sampler python hnsw tenants
 venv=build/bench-venv
 if [ ! -x "$venv/bin/python" ]; then
     if ! python3 -m venv "$venv" 2>/dev/null; then
@@ -29,7 +29,7 @@ for what in "$@"; do
             echo "bench: hnswlib cannot be installed here: ours alone" >&2
         "$venv/bin/python" bench/bench_hnsw.py "$build" || rc=1
         ;;
-    kmeans | memory | sampler) "$venv/bin/python" "bench/bench_$what.py" "$build" || rc=1 ;;
+    kmeans | memory | sampler | tenants) "$venv/bin/python" "bench/bench_$what.py" "$build" || rc=1 ;;
     scan)
         "$venv/bin/python" -c 'import superkmeans' 2>/dev/null ||
             "$venv/bin/pip" install -q --only-binary :all: superkmeans ||
@@ -59,8 +59,8 @@ for what in "$@"; do
         ;;
     selection) "$venv/bin/python" bench/bench_selection.py "$build" ${QUICK:+--quick} || rc=1 ;;
     *)
-        echo "bench: no benchmark '$what': scan, kmeans, memory, graph, select, sampler, minhash, python, hnsw" \
-            "or selection" >&2
+        echo "bench: no benchmark '$what': scan, kmeans, memory, graph, select, sampler, minhash, python, hnsw," \
+            "tenants or selection" >&2
         rc=2
         ;;
     esac

@@ -38,7 +38,8 @@ typedef struct wn_index_about {
     int64_t dim;
     int64_t next_id; /* of the row that is added next */
     int32_t segments;
-    int32_t has_table; /* 1 = it can be asked with `where` */
+    int32_t has_table;    /* 1 = it can be asked with `where` */
+    int64_t memory_bytes; /* of the arrays that searching reads from memory: rows, codes, structures */
 } wn_index_about;
 
 /* Set struct_size before. Never fails. */

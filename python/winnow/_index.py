@@ -30,7 +30,7 @@ class _Hits(C.Structure):
 class _About(C.Structure):
     _fields_ = [("struct_size", C.c_uint32), ("kind", _lib.STR), ("code", _lib.STR), ("metric", C.c_int),
                 ("rows", _lib.I64), ("deleted", _lib.I64), ("dim", _lib.I64), ("next_id", _lib.I64),
-                ("segments", _lib.I32), ("has_table", _lib.I32)]
+                ("segments", _lib.I32), ("has_table", _lib.I32), ("memory_bytes", _lib.I64)]
 
 
 _open = _lib._declare("wn_index_open", _lib.STATUS, _lib.PTR, _lib.STR, C.POINTER(_lib.PTR))

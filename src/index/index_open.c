@@ -416,6 +416,7 @@ void wn_index_describe(const wn_index *index, wn_index_about *about)
     a.next_id = index->next_id;
     a.segments = index->n_segments;
     a.has_table = index->has_table;
+    a.memory_bytes = wni_index_memory(index);
     for (int32_t i = 0; i < index->n_segments; i++) {
         a.rows += index->segment[i].n - index->segment[i].n_dead;
         a.deleted += index->segment[i].n_dead;

@@ -13,9 +13,8 @@
 
 WN_PARAM_TABLE(wn_index_tenants_params, WN_INDEX_TENANTS_PARAMS);
 
-#define SLOTS_MAX  2147483647
-#define MEAN_LISTS 1024 /* lists whose means are made at a time */
-#define MEAN_ROWS  64   /* rows that are read at a time for that */
+#define SLOTS_MAX 2147483647
+#define MEAN_ROWS 64 /* rows of a list that are read at a time for its mean */
 
 /* ---- building ----------------------------------------------------------------------------------------- */
 
@@ -50,6 +49,8 @@ static wn_status tenants_estimate(wn_ctx *ctx, const wn_pool *rows, const void *
     wni_code_estimate(rows, &code, &e);
     /* Tenants of rows and lists of rows; trees; then codes beside the order. */
     out->peak_bytes = n * 4 + wni_max(out->peak_bytes, n * 4 + leaves * (ld + 3 * d + 16) * 4);
+    out->peak_bytes =
+        wni_max(out->peak_bytes, n * 20 + (3 * leaves + 5 * (n / p->list_max)) * ld * 4);
     out->peak_bytes = wni_max(out->peak_bytes + n * 12 + ((int64_t)4 << 20), e.peak_bytes + n * 24);
     out->flops += e.flops;
     out->bytes_read += e.bytes_read;
@@ -86,37 +87,37 @@ static wn_status check_table(wn_ctx *ctx, const wni_index_build *b)
 typedef struct means {
     const wn_pool *pool;
     const wni_tenants_rows *rows;
-    int64_t first, d, ld;
-    float *out; /* (MEAN_LISTS, d) */
+    const wni_mat *out; /* (lists, d) */
 } means;
 
 static wn_status means_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
 {
     const means *m = arg;
+    const int64_t d = m->out->d, ld = m->out->ld;
     int64_t at[MEAN_ROWS];
     double *sum = NULL;
     float *x = NULL;
     wn_status st = WN_OK;
 
     (void)worker;
-    WNI_NEW(ctx, sum, m->d);
-    WNI_NEW(ctx, x, MEAN_ROWS * m->ld);
+    WNI_NEW(ctx, sum, d);
+    WNI_NEW(ctx, x, MEAN_ROWS * ld);
     for (int64_t l = begin; l < end; l++) {
-        const wni_tenants_list *list = &m->rows->list[m->first + l];
+        const wni_tenants_list *list = &m->rows->list[l];
 
-        memset(sum, 0, (size_t)m->d * sizeof *sum);
+        memset(sum, 0, (size_t)d * sizeof *sum);
         for (int64_t s = list->begin; s < list->end; s += MEAN_ROWS) {
             const int64_t n = wni_min(MEAN_ROWS, list->end - s);
 
             for (int64_t i = 0; i < n; i++)
                 at[i] = m->rows->rows[s + i];
-            WNI_TRY(wn_pool_gather(ctx, m->pool, at, n, x, m->ld));
+            WNI_TRY(wn_pool_gather(ctx, m->pool, at, n, x, ld));
             for (int64_t i = 0; i < n; i++)
-                for (int64_t j = 0; j < m->d; j++)
-                    sum[j] += (double)x[i * m->ld + j];
+                for (int64_t j = 0; j < d; j++)
+                    sum[j] += (double)x[i * ld + j];
         }
-        for (int64_t j = 0; j < m->d; j++)
-            m->out[l * m->d + j] = (float)(sum[j] / (double)(list->end - list->begin));
+        for (int64_t j = 0; j < d; j++)
+            wni_mat_row(m->out, l)[j] = (float)(sum[j] / (double)(list->end - list->begin));
     }
 done:
     wni_free(ctx, sum);
@@ -124,32 +125,50 @@ done:
     return st;
 }
 
-/* Centres of leaves, of lists, of nodes, in one array. */
+static wn_status add_rows(wni_npy_writer *w, const wni_mat *m)
+{
+    wn_status st = WN_OK;
+
+    for (int64_t i = 0; i < m->n && st == WN_OK; i++)
+        st = wni_npy_writer_add(w, 1, wni_mat_row(m, i));
+    return st;
+}
+
+/* Centres of leaves, of lists, of nodes, in one array; and what they are worth. */
 static wn_status write_centers(wn_ctx *ctx, const wni_index_build *b, const wni_lists *lists,
                                const wni_tenants_tree *tree, const wni_tenants_rows *rows)
 {
+    const wn_index_tenants_params *p = b->params;
     const int64_t d = wn_pool_dim(b->rows);
-    means m = {.pool = b->rows, .rows = rows, .d = d, .ld = wni_ld(d)};
+    wni_mat leaves = {0}, of_lists = {0};
+    means m = {.pool = b->rows, .rows = rows, .out = &of_lists};
     wni_npy_writer *w = NULL;
+    int32_t *ranks = NULL;
+    int64_t shape[2] = {2, 0};
     wn_status st = WN_OK;
 
-    WNI_NEW(ctx, m.out, wni_min(MEAN_LISTS, wni_max(rows->lists, 1)) * d);
+    WNI_TRY(wni_mat_new(ctx, tree->leaves, d, &leaves));
+    WNI_TRY(wni_mat_new(ctx, rows->lists, d, &of_lists));
+    for (int64_t l = 0; l < tree->leaves; l++)
+        memcpy(wni_mat_row(&leaves, l), wni_mat_row(&lists->centers, tree->leaf_list[l]),
+               (size_t)d * sizeof(float));
+    WNI_TRY(wni_parallel(ctx, rows->lists, 16, means_range, &m));
     WNI_TRY(wni_build_writer(b, "centers.npy", "<f4", 4, tree->leaves + rows->lists + tree->nodes,
                              d, &w));
-    for (int64_t l = 0; l < tree->leaves; l++)
-        WNI_TRY(wni_npy_writer_add(w, 1, wni_mat_row(&lists->centers, tree->leaf_list[l])));
-    for (m.first = 0; m.first < rows->lists; m.first += MEAN_LISTS) {
-        const int64_t n = wni_min(MEAN_LISTS, rows->lists - m.first);
-
-        WNI_TRY(wni_parallel(ctx, n, 16, means_range, &m));
-        WNI_TRY(wni_npy_writer_add(w, n, m.out));
-    }
+    WNI_TRY(add_rows(w, &leaves));
+    WNI_TRY(add_rows(w, &of_lists));
     WNI_TRY(wni_npy_writer_add(w, tree->nodes, tree->centers));
     st = wni_npy_writer_end(w, 1);
     w = NULL;
+    if (st != WN_OK) goto done;
+    WNI_TRY(wni_tenants_measure(ctx, b->rows, tree, rows, &leaves, &of_lists, p->seed, &ranks,
+                                &shape[1]));
+    WNI_TRY(wni_build_npy(b, "ranks.npy", "<i4", 4, shape, 2, ranks));
 done:
     if (w) (void)wni_npy_writer_end(w, 0);
-    wni_free(ctx, m.out);
+    wni_mat_free(ctx, &leaves);
+    wni_mat_free(ctx, &of_lists);
+    wni_free(ctx, ranks);
     return st;
 }
 
@@ -391,6 +410,14 @@ static wn_status open_tree(wn_ctx *ctx, const wn_index *index, const wni_segment
         leaf_slots != s->n || v->centers.n != v->leaves + v->lists + v->nodes)
         return wni_segment_damaged(ctx, index, s, "centers.npy",
                                    "it does not fit the arrays beside it");
+    WNI_TRY(
+        wni_segment_array(ctx, index, s, "ranks.npy", "<i4", 2, shape, (const void **)&v->ranks));
+    v->n_ranks = shape[1];
+    if (shape[0] != 2)
+        return wni_segment_damaged(ctx, index, s, "ranks.npy", "its shape does not fit");
+    for (int64_t i = 0; i < 2 * shape[1]; i++)
+        if (v->ranks[i] < 0)
+            return wni_segment_damaged(ctx, index, s, "ranks.npy", "a rank is below 0");
     WNI_TRY(open_names(ctx, index, s, v));
     WNI_TRY(check(ctx, index, s, v));
 done:

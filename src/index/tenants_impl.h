@@ -62,6 +62,17 @@ wn_status wni_tenants_rows_make(wn_ctx *ctx, const wni_lists *lists, const wni_t
                                 wni_tenants_rows *out);
 void wni_tenants_rows_free(wn_ctx *ctx, wni_tenants_rows *rows);
 
+/* ---- what an effort is worth ------------------------------------------------------------------------------------- */
+
+/* For rows that are asked for: ranks (2, *n), ascending in each half. First of the leaves that hold a nearest row, as a
+ * search of the whole tree ranks them, then of the lists that hold one of the same tenant, as a search for the tenant
+ * does. leaves: centres in the order of the tree; means (lists). *n = 0 when no tenant has lists. wni_free. */
+wn_status wni_tenants_measure(wn_ctx *ctx, const wn_pool *pool, const wni_tenants_tree *tree,
+                              const wni_tenants_rows *rows, const wni_mat *leaves,
+                              const wni_mat *means, uint64_t seed, int32_t **ranks, int64_t *n);
+/* Lists of a tenant that find the same share as so many leaves of the whole tree. */
+int64_t wni_tenants_lists_for(const int32_t *ranks, int64_t n, int64_t leaves);
+
 /* ---- an open segment ------------------------------------------------------------------------------------------ */
 
 typedef struct wni_tenants {
@@ -76,6 +87,8 @@ typedef struct wni_tenants {
     const wni_tenants_list *list;
     const char *names;
     wni_group_type type;
+    const int32_t *ranks; /* (2, n_ranks) */
+    int64_t n_ranks;
 } wni_tenants;
 
 /* The number of a tenant; below 0 as in wni_table_groups_find. */

@@ -328,7 +328,7 @@ done:
 /* Whose tree, and how much of it. A tenant that the kind has not found itself is in `allowed`. */
 static void take(job *j, const wni_tenants *v, const wni_ask *ask)
 {
-    int64_t rows, share, halves = 0;
+    int64_t rows, share, halves = 0, effort = ask->effort;
 
     j->tenant = ask->cover && ask->cover->tenant ? ask->cover->first : -1;
     j->first = 0;
@@ -340,10 +340,13 @@ static void take(job *j, const wni_tenants *v, const wni_ask *ask)
         j->count = v->tenant_lists[j->tenant + 1] - v->tenant_lists[j->tenant];
         j->begin = v->start[j->tenant];
         j->end = v->start[j->tenant + 1];
+        effort =
+            effort < v->leaves ? wni_tenants_lists_for(v->ranks, v->n_ranks, effort) : j->count;
     }
+    effort = wni_min(effort, wni_max(j->count, 1));
     rows = j->end - j->begin;
     share = rows / wni_max(j->count, 1);
-    j->lists = wni_max(ask->effort, wni_min(2 * ask->want, rows) / wni_max(share, 1) + 1);
+    j->lists = wni_max(effort, wni_min(2 * ask->want, rows) / wni_max(share, 1) + 1);
     /* Under a filter the k nearest lie farther away: for each halving half as many lists more. */
     while (ask->allowed && halves < 32 && (wni_max(ask->n_allowed, 1) << (halves + 1)) <= rows)
         halves++;
