@@ -327,7 +327,7 @@ void wni_km_estimate(wn_ctx *ctx, int64_t n, int64_t d, const wni_km_opt *opt, w
     if (init == WN_INIT_PP) {
         double batch = fmin(k, 2048);
         start += rows * 8 + batch * (ld * 4 + 12) + chunk * 8 + threads * (ld * 120 + 1e6) +
-                 (double)wni_filter_bytes(d, (int64_t)batch);
+                 (double)wni_filter_bytes(d, (int64_t)batch, 0);
         flops += 2 * rows * k * (double)d;
         passes += 2 * (12 + k / 2048); /* doubling up to 2048 picks, then so many each time */
     } else if (init == WN_INIT_PARALLEL) {

@@ -46,7 +46,7 @@ int64_t wni_km_play_bytes(const wn_ctx *ctx, int64_t n, int64_t d, int64_t k)
 {
     int64_t size = wni_km_group_size(d, k), groups = (k + size - 1) / size, ld = wni_ld(d);
 
-    return (wni_filter_wanted(ctx, d, k) ? wni_filter_bytes(d, k) : 0) +
+    return (wni_filter_wanted(ctx, d, k) ? wni_filter_bytes(d, k, 0) : 0) +
            wn_ctx_threads(ctx) * wni_km_play_scratch(ld, size, groups) +
            wni_round_up(n, LANES) * groups * 2 + k * (ld * 4 + 24) + groups * 12;
 }

@@ -2,7 +2,7 @@
  *
  * Scores from a floor on, through the filter. The first base rows give floors in f32 where there are none yet;
  * from then on a base row is verified at once when its bound reaches the floor. Where too many do, the rest
- * of the block goes through f32.
+ * of the block goes through f32, for this tile of queries; after some tiles bf16 may take the place of 8 bits.
  */
 #include <math.h>
 
@@ -11,7 +11,9 @@
 
 #define QUERIES_MIN  32
 #define WATCH_GROUPS 16 /* groups after which the hits are judged */
-#define HITS_SHARE   40 /* verifying more than one base row in so many costs more than f32 would */
+#define LATE         16 /* one in so many groups may have too many at first, while floors rise */
+#define TRIAL_TILES  2  /* of each thread before bf16 is thought of, and before it is judged */
+#define MEMORY_SHARE 4  /* of what is left of the budget, one part for codes */
 #define CHUNK        64 /* hits verified at once */
 #define PLAIN_ROWS   64
 
@@ -27,6 +29,7 @@ typedef struct filtered {
     wni_above_scan *scan;
     const wni_filter *f;
     int64_t first; /* number of the block's first row */
+    int64_t q0;    /* first query of this part */
     int64_t rows;  /* of a tile */
     work *work;    /* (threads) */
 } filtered;
@@ -128,23 +131,22 @@ static wn_status scan_groups(wn_ctx *ctx, const filtered *s, int worker, int64_t
 {
     const wni_filter *f = s->f;
     wni_filter_tile *tile = &s->work[worker].tile;
-    int64_t verified = 0, total = 0;
-    int64_t g = from / WNI_GROUP8;
+    const int64_t begin = from / WNI_GROUP8, late = (f->groups - begin) / LATE;
+    int64_t verified = 0, g = begin;
     wn_status st = WN_OK;
 
     for (; g < f->groups; g++) {
         if (wni_filter_group(f, tile, g, 0) > 0) WNI_TRY(verify(ctx, s, worker, q0, &verified));
         if (g % WATCH_GROUPS != 0) continue;
         WNI_TRY(wni_poll(ctx));
-        total += verified;
-        if (!ctx->filter_always && verified > WATCH_GROUPS * WNI_GROUP8 * tile->m / HITS_SHARE) {
-            verified = 0;
+        if (!ctx->filter_always &&
+            verified > wni_width_worth(f, (g - begin + late + 1) * WNI_GROUP8 * tile->m)) {
             g++;
             break;
         }
-        verified = 0;
     }
-    atomic_fetch_add(&ctx->filter_candidates, total + verified);
+    atomic_fetch_add(&ctx->filter_candidates, verified);
+    wni_width_saw(&s->scan->width, (g - begin) * WNI_GROUP8 * tile->m, verified);
 done:
     *end = wni_min(g * WNI_GROUP8, f->n);
     return st;
@@ -161,6 +163,8 @@ static wn_status filtered_range(wn_ctx *ctx, void *arg, int worker, int64_t q0, 
     int64_t from = 0;
     wn_status st;
 
+    q0 += s->q0;
+    if (tile->block && tile->wide != s->f->wide) wni_filter_tile_free(ctx, tile);
     if (!tile->block) WNI_TRY(wni_filter_tile_new(ctx, s->f, s->rows, 0, tile));
     if (!w->scores) WNI_NEW(ctx, w->scores, PLAIN_ROWS * WNI_SCAN_COLUMNS);
     WNI_TRY(wni_queries_read(ctx, above->queries, q0, m, tile->x, s->f->ld));
@@ -193,6 +197,26 @@ done:
     return st;
 }
 
+/* All queries; between parts of them the filter may change. */
+static wn_status all_queries(wn_ctx *ctx, filtered *s, wni_filter **f)
+{
+    wni_filter_width *width = &s->scan->width;
+    const int64_t n = s->scan->above->queries->n, trial = TRIAL_TILES * ctx->threads * s->rows;
+    wn_status st = WN_OK;
+
+    for (int64_t part; s->q0 < n; s->q0 += part) {
+        int changed;
+
+        part = width->settled ? n - s->q0 : wni_min(trial, n - s->q0);
+        s->f = *f;
+        WNI_TRY(wni_parallel(ctx, part, s->rows, filtered_range, s));
+        WNI_TRY(wni_width_look(ctx, width, MEMORY_SHARE, f, &changed));
+        if (changed) wni_filter_worked(&s->scan->pause); /* the other one is tried at once */
+    }
+done:
+    return st;
+}
+
 wn_status wni_above_filtered(wn_ctx *ctx, wni_above_scan *scan, const wni_mat *block, int64_t first,
                              int *ran)
 {
@@ -203,16 +227,15 @@ wn_status wni_above_filtered(wn_ctx *ctx, wni_above_scan *scan, const wni_mat *b
 
     *ran = 0;
     if (n < QUERIES_MIN && !ctx->filter_always) return WN_OK;
-    WNI_TRY(wni_filter_new(ctx, block, scan->bias.v, &f));
+    WNI_TRY(wni_width_start(ctx, &scan->width, block, scan->bias.v, n, MEMORY_SHARE, &f));
     if (!f) goto done;
-    s.f = f;
     s.rows = wni_filter_tile_rows(ctx, f, n);
     if (ctx->threads * (wni_filter_tile_bytes(f, s.rows, 0) + (int64_t)sizeof(work) +
                         PLAIN_ROWS * WNI_SCAN_COLUMNS * (int64_t)sizeof(float)) >
-        wni_budget_left(ctx))
+        wni_budget_left(ctx) / MEMORY_SHARE)
         goto done;
     WNI_NEW0(ctx, s.work, ctx->threads);
-    WNI_TRY(wni_parallel(ctx, n, s.rows, filtered_range, &s));
+    WNI_TRY(all_queries(ctx, &s, &f));
     *ran = 1;
 done:
     for (int i = 0; s.work && i < ctx->threads; i++) {
@@ -220,6 +243,6 @@ done:
         wni_free(ctx, s.work[i].scores);
     }
     wni_free(ctx, s.work);
-    wni_filter_free(ctx, f);
+    wni_width_end(ctx, &scan->width);
     return st;
 }

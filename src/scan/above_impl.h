@@ -5,7 +5,7 @@
 #ifndef WNI_ABOVE_IMPL_H
 #define WNI_ABOVE_IMPL_H
 
-#include "scan/filter_pause.h"
+#include "scan/filter_width.h"
 #include "scan/scan_above.h"
 #include "scan/scan_impl.h"
 
@@ -14,6 +14,7 @@ typedef struct wni_above_scan {
     const wni_above *above;
     wni_block_bias bias; /* of the block in memory; v is NULL without l2 */
     wni_filter_pause pause;
+    wni_filter_width width;
 } wni_above_scan;
 
 /* A tile of scores (m, lds) of queries q0.. against base rows b0..b0+n, handed on. */

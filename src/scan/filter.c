@@ -22,14 +22,14 @@ int wni_filter_wanted(const wn_ctx *ctx, int64_t d, int64_t n)
     return ctx->filter_always || (ctx->isa >= WN_ISA_VNNI && n >= ROWS_MIN);
 }
 
-int64_t wni_filter_bytes(int64_t d, int64_t n)
+int64_t wni_filter_bytes(int64_t d, int64_t n, int wide)
 {
     int64_t columns = wni_round_up(n, WNI_GROUP8), ld = wni_ld(d);
 
-    wni_filter heads = {.ld = ld};
+    wni_filter heads = {.ld = ld, .wide = wide};
 
     wni_filter_heads(&heads);
-    return columns * (ld + (int64_t)(sizeof(int32_t) + 6 * sizeof(float)) +
+    return columns * ((1 + wide) * ld + (int64_t)(sizeof(int32_t) + 6 * sizeof(float)) +
                       heads.heads * (int64_t)(sizeof(int32_t) + sizeof(float))) +
            3 * ld * (int64_t)sizeof(float) + (int64_t)sizeof(wni_filter);
 }
@@ -166,8 +166,7 @@ static wn_status new_filter(wn_ctx *ctx, const wni_mat *base, const float *bias,
 
     *out = NULL;
     if (base->n < 1 || !wni_filter_wanted(ctx, base->d, base->n)) return WN_OK;
-    if (wni_filter_bytes(base->d, base->n) + wide * columns * base->ld > wni_budget_left(ctx) / 2)
-        return WN_OK;
+    if (wni_filter_bytes(base->d, base->n, wide) > wni_budget_left(ctx) / 2) return WN_OK;
     WNI_NEW0(ctx, f, 1);
     f->kernels = wni_kernels_of(ctx);
     f->base = base;

@@ -93,8 +93,8 @@ typedef struct wni_filter {
 
 /* Whether this context filters at all: level, option, shape. */
 int wni_filter_wanted(const wn_ctx *ctx, int64_t d, int64_t n);
-/* Bytes of a packed base of n rows. */
-int64_t wni_filter_bytes(int64_t d, int64_t n);
+/* Bytes of a packed base of n rows, in bf16 when `wide`. */
+int64_t wni_filter_bytes(int64_t d, int64_t n, int wide);
 
 /* Packs `base`. *out is NULL, with WN_OK, when it is not wanted or does not fit half of what is left of the
  * budget. Cost O(n d). Free it. */
@@ -106,11 +106,12 @@ wn_status wni_filter_new_wide(wn_ctx *ctx, const wni_mat *base, const float *bia
 
 /* One worker's query rows, what they need, and the hits. */
 typedef struct wni_filter_tile {
-    int64_t rows, room;           /* at most: rows, and hits beside the 64 rows of one group */
-    int64_t m;                    /* rows loaded */
-    float *x;                     /* (rows, ld) */
-    uint8_t *codes;               /* (rows, ld); wide: of bf16 */
-    float *scale;                 /* (rows) */
+    int64_t rows, room; /* at most: rows, and hits beside the 64 rows of one group */
+    int wide;       /* made for a filter in bf16; of no use to others, and the other way round */
+    int64_t m;      /* rows loaded */
+    float *x;       /* (rows, ld) */
+    uint8_t *codes; /* (rows, ld); wide: of bf16 */
+    float *scale;   /* (rows) */
     float *need, *best;           /* (rows) in the unit of upper and lower */
     float *own;                   /* (rows) for wni_filter_group_both */
     double *shift;                /* (rows) y.mean: score = unit + shift */

@@ -76,6 +76,7 @@ wn_status wni_filter_tile_new(wn_ctx *ctx, const wni_filter *f, int64_t rows, in
     out->block = block;
     out->rows = rows;
     out->room = room;
+    out->wide = f->wide;
     out->x = (float *)(void *)(block + p.x);
     out->codes = block + p.codes;
     out->scale = (float *)(void *)(block + p.scale);

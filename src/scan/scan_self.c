@@ -17,6 +17,8 @@
 #define BLOCK_BYTES_MAX   ((int64_t)64 << 20)
 #define BLOCKS            8 /* a pool of 64 to 512 MB comes in as many */
 
+#define MEMORY_SHARE 4 /* codes are a convenience: most of what is left stays with the caller */
+
 /* ---- the tournament ------------------------------------------------------------------------------ */
 
 /* Match p of round r among `players` (made even by a player who sits out): the circle method, in which
@@ -60,6 +62,7 @@ static wn_status match_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, 
 /* All pairs of a row of `left` and a row of `right`. `done` of `total` pairs of blocks are behind. */
 static wn_status play(wn_ctx *ctx, wni_self_scan *s, int64_t done, int64_t total)
 {
+    wni_self_block *right = s->right;
     const int same = s->left == s->right;
     const int64_t most = wni_max(s->left->stripes, s->right->stripes);
     const int64_t rounds = same ? wni_round_up(most, 2) : most;
@@ -67,10 +70,16 @@ static wn_status play(wn_ctx *ctx, wni_self_scan *s, int64_t done, int64_t total
     wn_status st = WN_OK;
 
     for (s->round = 0; s->round < rounds && st == WN_OK; s->round++) {
+        int changed = 0;
         const double part = ((double)done + (double)s->round / (double)rounds) / (double)total;
 
         wni_progress(ctx, "compare rows", (int64_t)(part * (double)n), n);
         st = wni_parallel(ctx, same && s->round > 0 ? rounds / 2 : most, 1, match_range, s);
+        if (same && s->round == 0)
+            wni_width_forget(&right->width); /* most floors were still low */
+        else if (st == WN_OK)
+            st = wni_width_look(ctx, &right->width, MEMORY_SHARE, &right->filter, &changed);
+        if (changed) wni_filter_worked(&s->pause); /* the other filter is tried at once */
     }
     return st;
 }
@@ -115,11 +124,13 @@ static int64_t stripe_rows(const wn_ctx *ctx, const wni_self_block *b)
 
 static void unpack(wn_ctx *ctx, wni_self_block *b)
 {
-    wni_filter_free(ctx, b->filter);
+    wni_width_end(ctx, &b->width);
     b->filter = NULL;
 }
 
-static wn_status load(wn_ctx *ctx, wni_self_scan *s, wni_self_block *to, int64_t first, int64_t n)
+/* `others` rows will be compared with each. */
+static wn_status load(wn_ctx *ctx, wni_self_scan *s, wni_self_block *to, int64_t first, int64_t n,
+                      int64_t others)
 {
     load_arg arg = {s, to};
     wn_status st;
@@ -128,14 +139,14 @@ static wn_status load(wn_ctx *ctx, wni_self_scan *s, wni_self_block *to, int64_t
     to->first = first;
     to->rows.n = n;
     WNI_TRY(wni_parallel(ctx, n, 64, load_range, &arg));
-    /* Codes are a convenience: most of what is left stays with the caller, whose results may grow. */
-    if (wni_filter_bytes(to->rows.d, n) <= wni_budget_left(ctx) / 4)
-        WNI_TRY(wni_filter_new(ctx, &to->rows, s->scan->half ? s->scan->half + first : NULL,
-                               &to->filter));
+    WNI_TRY(wni_width_start(ctx, &to->width, &to->rows,
+                            s->scan->half ? s->scan->half + first : NULL, others, MEMORY_SHARE,
+                            &to->filter));
     if (to->filter && s->tile_rows == 0) {
         const int64_t rows = wni_filter_tile_rows(ctx, to->filter, n);
 
-        if (ctx->threads * wni_filter_tile_bytes(to->filter, rows, 0) <= wni_budget_left(ctx) / 4)
+        if (ctx->threads * wni_filter_tile_bytes(to->filter, rows, 0) <=
+            wni_budget_left(ctx) / MEMORY_SHARE)
             s->tile_rows = rows;
         else
             unpack(ctx, to);
@@ -188,13 +199,13 @@ wn_status wni_scan_self(wn_ctx *ctx, wni_self *scan)
     WNI_TRY(wni_mat_new(ctx, rows, d, &a.rows));
     if (blocks > 1) WNI_TRY(wni_mat_new(ctx, rows, d, &b.rows));
     for (int64_t first = 0; first < n; first += rows) {
-        WNI_TRY(load(ctx, &s, &a, first, wni_min(rows, n - first)));
+        WNI_TRY(load(ctx, &s, &a, first, wni_min(rows, n - first), wni_min(rows, n - first) / 2));
         s.left = s.right = &a;
         WNI_TRY(play(ctx, &s, done++, blocks * (blocks + 1) / 2));
         unpack(ctx, &a); /* from here on its rows are only compared with those of packed blocks */
         s.right = &b;
         for (int64_t other = first + rows; other < n; other += rows) {
-            WNI_TRY(load(ctx, &s, &b, other, wni_min(rows, n - other)));
+            WNI_TRY(load(ctx, &s, &b, other, wni_min(rows, n - other), a.rows.n));
             WNI_TRY(play(ctx, &s, done++, blocks * (blocks + 1) / 2));
         }
     }

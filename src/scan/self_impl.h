@@ -6,7 +6,7 @@
 #define WNI_SELF_IMPL_H
 
 #include "scan/filter.h"
-#include "scan/filter_pause.h"
+#include "scan/filter_width.h"
 #include "scan/scan_impl.h"
 #include "scan/scan_self.h"
 
@@ -14,7 +14,8 @@ typedef struct wni_self_block {
     wni_mat rows; /* (n, d) */
     int64_t first;
     int64_t stripes, stripe; /* how many, and rows of each, a multiple of 64 */
-    wni_filter *filter;      /* of its rows; NULL = f32 */
+    wni_filter *filter;      /* of its rows, one of those in width; NULL = f32 */
+    wni_filter_width width;
 } wni_self_block;
 
 typedef struct wni_self_work wni_self_work;

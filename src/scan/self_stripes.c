@@ -17,7 +17,7 @@
 
 #define TILE_ROWS    64
 #define WATCH_GROUPS 8  /* groups after which the hits are judged */
-#define HITS_SHARE   40 /* verifying more than one pair in so many costs more than f32 would */
+#define LATE         16 /* one in so many groups may have too many at first, while floors rise */
 #define CHUNK        64 /* hits measured at once */
 #define LEAST        (-0x1p126f)
 
@@ -228,27 +228,26 @@ static wn_status scan_groups(wn_ctx *ctx, const wni_self_scan *s, int worker, in
     const wni_filter *f = s->right->filter;
     wni_self_work *w = &s->work[worker];
     wni_filter_tile *t = &w->tile;
-    const int64_t worth = WATCH_GROUPS * WNI_GROUP8 * t->m / HITS_SHARE;
+    const int64_t late = (j1 - j0) / WNI_GROUP8 / LATE;
     int64_t done = 0;
     wn_status st = WN_OK;
 
     for (*end = j0; *end < j1; *end += WNI_GROUP8) {
         if (++done % WATCH_GROUPS == 0) {
-            const int64_t verified = w->verified;
-
             WNI_TRY(wni_poll(ctx));
-            atomic_fetch_add(&ctx->filter_candidates, verified);
-            w->verified = 0;
-            if (verified > worth && !ctx->filter_always) return WN_OK;
+            if (!ctx->filter_always &&
+                w->verified > wni_width_worth(f, (done + late) * WNI_GROUP8 * t->m))
+                break;
         }
         set_others(s, w->other, *end);
         if (wni_filter_group_both(f, t, *end / WNI_GROUP8, w->other) == 0) continue;
         WNI_TRY(verify(ctx, s, worker, i, *end, diagonal));
     }
-    *end = j1;
+    *end = wni_min(*end, j1);
     atomic_fetch_add(&ctx->filter_candidates, w->verified);
-    w->verified = 0;
+    wni_width_saw(&s->right->width, (*end - j0) * t->m, w->verified);
 done:
+    w->verified = 0;
     return st;
 }
 
@@ -297,6 +296,7 @@ wn_status wni_self_stripes(wn_ctx *ctx, wni_self_scan *s, int worker, int64_t i0
 
     if (!f) return plain(ctx, s, worker, i0, i1, j0, j1, diagonal);
     rows = s->tile_rows;
+    if (t->block && t->wide != f->wide) wni_filter_tile_free(ctx, t);
     if (!t->block) WNI_TRY(wni_filter_tile_new(ctx, f, rows, 0, t));
     for (int64_t i = i0; i < i1; i += rows)
         WNI_TRY(filtered(ctx, s, worker, i, wni_min(rows, i1 - i),

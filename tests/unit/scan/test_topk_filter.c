@@ -21,13 +21,13 @@ static float *rows_of(enum kind kind, uint64_t seed, int64_t n, int64_t d)
     return v;
 }
 
-enum way { PLAIN, ALWAYS, BY_ITSELF };
+enum way { PLAIN, ALWAYS, WIDE, BY_ITSELF }; /* WIDE: in bf16 */
 
 static wn_ctx *open_ctx(int threads, int isa, enum way way)
 {
     wn_ctx *ctx = ts_ctx(threads, isa);
 
-    ctx->filter_always = way == ALWAYS;
+    ctx->filter_always = way == ALWAYS ? 1 : way == WIDE ? 2 : 0;
     ctx->opt.no_filter = way == PLAIN;
     return ctx;
 }
@@ -92,16 +92,23 @@ static void topk_is_the_same(void **state)
                           l2 = (int)(s + (size_t)isa) % 2;
                 float *q = rows_of((enum kind)kind, 1, NQ, d);
                 float *b = rows_of((enum kind)kind, 2, NB, d);
-                wn_ctx *plain = open_ctx(1, -1, PLAIN), *ctx = open_ctx(threads, isa, ALWAYS);
+                wn_ctx *plain = open_ctx(1, -1, PLAIN);
                 found want = topk(plain, q, NQ, b, NB, d, k, l2);
-                found got = topk(ctx, q, NQ, b, NB, d, k, l2);
 
-                same(&got, &want, NQ, k, "two pools", kind, d);
-                candidates += wn_ctx_filter_counts(ctx).candidates;
                 assert_int_equal(wn_ctx_filter_counts(plain).candidates, 0);
-                drop(&got), drop(&want);
+                for (int way = ALWAYS; way <= WIDE; way++) {
+                    wn_ctx *ctx = open_ctx(threads, isa, (enum way)way);
+                    found got = topk(ctx, q, NQ, b, NB, d, k, l2);
+
+                    same(&got, &want, NQ, k, way == WIDE ? "two pools, bf16" : "two pools", kind,
+                         d);
+                    candidates += wn_ctx_filter_counts(ctx).candidates;
+                    drop(&got);
+                    wn_ctx_free(ctx);
+                }
+                drop(&want);
                 free(q), free(b);
-                wn_ctx_free(plain), wn_ctx_free(ctx);
+                wn_ctx_free(plain);
             }
     assert_true(candidates > 10000);
 }
@@ -119,16 +126,24 @@ static void topk_of_itself_is_the_same(void **state)
                 const int threads = thread_counts[(kind + isa) % 3],
                           l2 = (int)(s + (size_t)isa) % 2;
                 float *b = rows_of((enum kind)kind, 2, N, d);
-                wn_ctx *plain = open_ctx(1, -1, PLAIN), *ctx = open_ctx(threads, isa, ALWAYS);
-                found want = topk(plain, NULL, 0, b, N, d, k, l2), got;
+                wn_ctx *plain = open_ctx(1, -1, PLAIN);
+                found want = topk(plain, NULL, 0, b, N, d, k, l2);
 
-                if (isa % 2) ctx->budget_bytes = (int64_t)6 << 20; /* several blocks of long rows */
-                got = topk(ctx, NULL, 0, b, N, d, k, l2);
-                same(&got, &want, N, k, "one pool", kind, d);
-                candidates += wn_ctx_filter_counts(ctx).candidates;
-                drop(&got), drop(&want);
+                for (int way = ALWAYS; way <= WIDE; way++) {
+                    wn_ctx *ctx = open_ctx(threads, isa, (enum way)way);
+                    found got;
+
+                    if (isa % 2) /* several blocks of long rows */
+                        ctx->budget_bytes = (int64_t)6 << 20;
+                    got = topk(ctx, NULL, 0, b, N, d, k, l2);
+                    same(&got, &want, N, k, way == WIDE ? "one pool, bf16" : "one pool", kind, d);
+                    candidates += wn_ctx_filter_counts(ctx).candidates;
+                    drop(&got);
+                    wn_ctx_free(ctx);
+                }
+                drop(&want);
                 free(b);
-                wn_ctx_free(plain), wn_ctx_free(ctx);
+                wn_ctx_free(plain);
             }
     assert_true(candidates > 10000);
 }
@@ -144,7 +159,8 @@ static void pairs_are_the_same(void **state)
                 const int64_t d = dims[s], lower = isa % 2;
                 float *b = rows_of((enum kind)kind, 2, N, d), floor;
                 wn_ctx *plain = open_ctx(1, -1, PLAIN);
-                wn_ctx *ctx = open_ctx(thread_counts[(kind + isa) % 3], isa, ALWAYS);
+                wn_ctx *ctx = open_ctx(thread_counts[(kind + isa) % 3], isa,
+                                       (isa + (int)s) / 2 % 2 ? WIDE : ALWAYS);
                 found order = topk(plain, NULL, 0, b, N, d, 5, 0); /* a floor that pairs reach */
                 wni_queries rows, again;
                 wn_pool *pool, *pool_again;
@@ -202,7 +218,8 @@ static void graphs_are_the_same(void **state)
                 const wn_metric metric = kind == WITH_ZEROS || (kind + isa) % 2 ? WN_L2 : WN_COSINE;
                 float *b = rows_of((enum kind)kind, 2, N, d);
                 wn_ctx *plain = open_ctx(1, -1, PLAIN);
-                wn_ctx *ctx = open_ctx(thread_counts[(kind + isa) % 3], isa, ALWAYS);
+                wn_ctx *ctx = open_ctx(thread_counts[(kind + isa) % 3], isa,
+                                       (isa + (int)s) % 2 ? WIDE : ALWAYS);
                 wn_graph_knn_params p = {.struct_size = sizeof p, .k = k};
                 wn_graph_input in = {.struct_size = sizeof in}, on = in;
                 wn_pool *pool, *again;
@@ -227,6 +244,52 @@ static void graphs_are_the_same(void **state)
                 wn_ctx_free(plain), wn_ctx_free(ctx);
                 free(b);
             }
+}
+
+/* Rows about eight points: 8 bits leave too much in question, bf16 does not. */
+static float *near_one_of_eight(uint64_t seed, int64_t n, int64_t d)
+{
+    float *v = malloc((size_t)(n * d) * sizeof *v);
+
+    assert_non_null(v);
+    for (int64_t i = 0; i < n * d; i++)
+        v[i] = (float)(wni_rand_unit(5, 1, (uint64_t)(i / d % 8 * d + i % d)) * 4 +
+                       wni_rand_unit(seed, 2, (uint64_t)i));
+    return v;
+}
+
+static void bf16_is_taken_where_it_helps(void **state)
+{
+    enum { NQ = 4200, NB = 12000, D = 256, K = 5 };
+    float *q = near_one_of_eight(1, NQ, D), *b = near_one_of_eight(2, NB, D);
+    wn_ctx *plain = open_ctx(2, -1, PLAIN);
+    found want = topk(plain, q, NQ, b, NB, D, K, 1), got;
+
+    (void)state;
+    for (int isa = WN_ISA_VNNI; isa <= (int)ts_best_isa(); isa++) {
+        wn_ctx *ctx = open_ctx(2, isa, BY_ITSELF);
+
+        got = topk(ctx, q, NQ, b, NB, D, K, 1);
+        same(&got, &want, NQ, K, "near rows", 0, D);
+        if (isa >= WN_ISA_BF16)
+            assert_true(wn_ctx_filter_counts(ctx).plain < NQ / 4);
+        else
+            assert_int_equal(wn_ctx_filter_counts(ctx).plain, NQ);
+        drop(&got);
+        wn_ctx_free(ctx);
+    }
+    drop(&want);
+    want = topk(plain, NULL, 0, b, NB, D, K, 1);
+    {
+        wn_ctx *ctx = open_ctx(2, -1, BY_ITSELF);
+
+        got = topk(ctx, NULL, 0, b, NB, D, K, 1);
+        same(&got, &want, NB, K, "near rows, one pool", 0, D);
+        wn_ctx_free(ctx);
+    }
+    drop(&got), drop(&want);
+    wn_ctx_free(plain);
+    free(q), free(b);
 }
 
 static void real_features(void **state)
@@ -261,9 +324,13 @@ static void real_features(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(topk_is_the_same),    cmocka_unit_test(topk_of_itself_is_the_same),
-        cmocka_unit_test(pairs_are_the_same),  cmocka_unit_test(left_to_itself_it_is_the_same),
-        cmocka_unit_test(graphs_are_the_same), cmocka_unit_test(real_features),
+        cmocka_unit_test(topk_is_the_same),
+        cmocka_unit_test(topk_of_itself_is_the_same),
+        cmocka_unit_test(pairs_are_the_same),
+        cmocka_unit_test(left_to_itself_it_is_the_same),
+        cmocka_unit_test(graphs_are_the_same),
+        cmocka_unit_test(real_features),
+        cmocka_unit_test(bf16_is_taken_where_it_helps),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
