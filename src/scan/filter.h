@@ -121,7 +121,7 @@ typedef struct wni_filter_tile {
     float *hinted;                /* (rows) likewise */
     int32_t *
         known; /* (rows, 2) base rows whose lowers do not raise need; load makes them -1; NULL for tops */
-    float *rest; /* (heads, rows) norms of codes behind the head */
+    float *rest; /* (heads, rows) norms of codes behind the head; NULL for tops */
     struct {
         int64_t level;        /* the head in use; heads + 1: none */
         int64_t rows, passed; /* since the last judgement: looked at, not passed over */

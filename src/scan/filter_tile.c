@@ -143,7 +143,8 @@ void wni_filter_load(const wni_filter *f, wni_filter_tile *t, int64_t m)
                                 (uint16_t *)(void *)t->codes + r * f->ld, stat);
         else
             wni_filter_codes(f, wni_filter_row(f, t, r), t->codes + r * f->ld, stat);
-        if (f->heads > 0) wni_filter_rest(f, t->codes + r * f->ld, t->rows, t->rest + r, NULL);
+        if (f->heads > 0 && t->rest)
+            wni_filter_rest(f, t->codes + r * f->ld, t->rows, t->rest + r, NULL);
         bound_row(f, t, r, stat);
     }
 }
