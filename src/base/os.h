@@ -34,6 +34,7 @@ int64_t wni_os_memory_bytes(void);
 int64_t wni_os_peak_rss_bytes(void);
 int64_t wni_os_now_ns(void); /* monotonic */
 int64_t wni_os_pid(void);
+int wni_os_process_ended(int64_t pid); /* or there never was one of this number */
 /* Folder that relative paths start from, into buf; 0 = it does not fit or is gone. */
 int wni_os_cwd(char *buf, size_t bytes);
 const char *wni_os_env(const char *name); /* NULL = not set */

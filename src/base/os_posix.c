@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -211,6 +213,12 @@ int64_t wni_os_now_ns(void)
 int64_t wni_os_pid(void)
 {
     return (int64_t)getpid();
+}
+
+int wni_os_process_ended(int64_t pid)
+{
+    if (pid < 1 || pid > INT32_MAX) return 0;
+    return kill((pid_t)pid, 0) && errno == ESRCH;
 }
 
 int wni_os_cwd(char *buf, size_t bytes)

@@ -2,7 +2,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,18 +111,18 @@ wn_status wni_folder_beside(wn_ctx *ctx, const char *path, char **name, int *hol
 static int is_left(const char *name, const char *base)
 {
     const size_t length = strlen(base), mark = strlen(BESIDE);
-    long process;
+    long long process;
     char *end;
 
     if (strncmp(name, base, length) != 0 || strncmp(name + length, BESIDE, mark) != 0) return 0;
     name += length + mark;
     errno = 0;
-    process = strtol(name, &end, 10);
-    if (*name < '0' || *name > '9' || errno || process < 1 || process > INT32_MAX || *end != '-')
+    process = strtoll(name, &end, 10);
+    if (*name < '0' || *name > '9' || errno || process < 1 || *end != '-')
         return 0;
     name = end + 1;
     if (!*name || strspn(name, "0123456789") != strlen(name)) return 0;
-    return kill((pid_t)process, 0) && errno == ESRCH;
+    return wni_os_process_ended(process);
 }
 
 void wni_folder_sweep(wn_ctx *ctx, const char *path)
