@@ -9,6 +9,7 @@
 #include "ds/topk.h"
 #include "index/index_search.h"
 #include "kernels/kernels.h"
+#include "pool/pool_ahead.h"
 #include "pool/pool_use.h"
 
 #define BLOCK_BYTES_MAX ((int64_t)64 << 20) /* of candidates in memory at a time */
@@ -98,6 +99,15 @@ static void keep(const search *s, int64_t q, float key, int64_t position)
                   wni_segment_id(s->s, position));
 }
 
+static void fetch(const search *s, const int64_t *at)
+{
+    int64_t n = 0;
+
+    while (n < s->want && at[n] >= 0)
+        n++;
+    wni_pool_fetch(s->s->rows, at, n);
+}
+
 static wn_status merge_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
 {
     const search *s = arg;
@@ -109,6 +119,9 @@ static wn_status merge_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, 
         const int64_t *at = s->found.at + q * want;
         const float *key = s->found.key + q * want;
         int64_t near[GATHER], m = 0;
+
+        /* Candidates lie anywhere: those of the next query come while this one is compared. */
+        if (!s->found.exact && q + 1 < end) fetch(s, at + want);
 
         if (!s->found.exact && (st = wn_pool_read(ctx, s->block, q, 1, x, s->ld)) != WN_OK)
             return st;
@@ -203,18 +216,21 @@ static wn_status search_segment(wn_ctx *ctx, search *s, int32_t number)
         WNI_TRY(kind->search(ctx, s->index, s->s, &ask, &s->found));
         WNI_TRY(search_again(ctx, s, &ask));
     }
-    WNI_TRY(wni_parallel(ctx, s->n, 8, merge_range, s));
+    WNI_TRY(wni_parallel(ctx, s->n, 32, merge_range, s));
 done:
     return st;
 }
 
 /* ---- all ---------------------------------------------------------------------------------------------------- */
 
-static void finish_block(search *s)
+static wn_status finish_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
 {
+    const search *s = arg;
     const int64_t k = s->k;
 
-    for (int64_t q = 0; q < s->n; q++) {
+    (void)ctx;
+    (void)worker;
+    for (int64_t q = begin; q < end; q++) {
         int64_t *ids = s->hits->indices + (s->first + q) * k, size = s->size[q];
         float *distances = s->hits->distances + (s->first + q) * k;
 
@@ -225,8 +241,8 @@ static void finish_block(search *s)
             distances[i] = s->index->metric == WN_COSINE ? key / 2 : sqrtf(key);
         }
         s->hits->counts[s->first + q] = size;
-        s->hits->report.short_hits += size < k;
     }
+    return WN_OK;
 }
 
 static wn_status search_block(wn_ctx *ctx, search *s, const int64_t *numbers)
@@ -239,7 +255,9 @@ static wn_status search_block(wn_ctx *ctx, search *s, const int64_t *numbers)
     memset(s->size, 0, (size_t)s->n * sizeof *s->size);
     for (int32_t i = 0; i < s->index->n_segments; i++)
         WNI_TRY(search_segment(ctx, s, i));
-    finish_block(s);
+    WNI_TRY(wni_parallel(ctx, s->n, 256, finish_range, s));
+    for (int64_t q = 0; q < s->n; q++)
+        s->hits->report.short_hits += s->size[q] < s->k;
 done:
     wn_pool_free(block);
     return st;

@@ -111,3 +111,29 @@ void wni_ahead_stop(wn_ctx *ctx, wni_ahead *a)
     wni_lock_free(a->lock);
     wni_free(ctx, a);
 }
+
+#define FETCH_BYTES 512 /* of a row; the processor goes on by itself */
+
+void wni_pool_fetch(const wn_pool *pool, const int64_t *rows, int64_t n)
+{
+    const wn_pool *root = pool;
+
+    while (root->parent)
+        root = root->parent;
+    for (int64_t i = 0; i < n; i++) {
+        const wni_vecfile *v = root->shard;
+        const unsigned char *row;
+        int64_t at = rows[i], bytes;
+
+        for (const wn_pool *p = pool; p->parent; p = p->parent)
+            if (p->rows) at = p->rows[at];
+        if (at < 0 || at >= root->n) continue;
+        while (at >= root->start[v - root->shard + 1])
+            v++;
+        if (!v->map.data || wni_vecfile_by_column(v)) continue;
+        row = v->map.data + (at - root->start[v - root->shard]) * v->row_stride;
+        bytes = wni_min(v->prefix + v->d * v->col_stride, FETCH_BYTES);
+        for (int64_t b = 0; b < bytes; b += 64)
+            __builtin_prefetch(row + b);
+    }
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reading ahead: a thread that asks the system for the next rows of a pool in files while the kernels work on
+ * Reading ahead. A thread that asks the system for the next rows of a pool in files while the kernels work on
  * the present ones, so that a scan runs at the speed of the disk or of the kernels. It fills the system's
  * cache only: what readers get, and how much memory the process takes, does not depend on it.
  */
@@ -21,5 +21,9 @@ wn_status wni_ahead_start(wn_ctx *ctx, const wn_pool *pool, int64_t first, int64
 void wni_ahead_at(wni_ahead *ahead, int64_t row);
 /* Ends the thread, which takes the time of one request to the system at most. NULL ok. */
 void wni_ahead_stop(wn_ctx *ctx, wni_ahead *ahead);
+
+/* For a reader that will gather these rows soon: those that lie in memory are on their way to the processor. Any
+ * thread; nothing else happens. */
+void wni_pool_fetch(const wn_pool *pool, const int64_t *rows, int64_t n);
 
 #endif
