@@ -13,10 +13,11 @@ void wni_hnsw_sizes(wni_hnsw *g, int64_t nodes, int32_t m)
     }
 }
 
-/* The links of a node and as many behind them; the whole of the highest level. */
+/* The links of a node and as many behind them; the whole of the highest level; enough of a level under a filter to
+ * be compared in one go. */
 static int64_t step_of(const wni_hnsw *g)
 {
-    return wni_max(4 * (int64_t)g->m, WNI_HNSW_TOP);
+    return wni_max(4 * (int64_t)g->m, wni_max(WNI_HNSW_TOP, 256));
 }
 
 static int64_t log_room(const wni_hnsw *g)

@@ -87,27 +87,32 @@ static inline uint64_t wni_beam_entry(float key, int32_t slot)
 
 /* ---- under a filter ----------------------------------------------------------------------------------- */
 
-/* Which nodes count under a filter: those of which a row is allowed. */
+/* The rows of the nodes, and which of them count under a filter. */
 typedef struct wni_hnsw_allow {
-    const uint64_t *bits; /* of positions */
-    const int64_t *order; /* (nodes) position of the first row of each node */
+    const uint64_t *bits;  /* of positions; NULL = all */
+    const uint64_t *slots; /* of nodes: those of which a row is allowed */
+    const int64_t *order;  /* (nodes) position of the first row of each node */
     const int64_t
         *twins_first; /* (nodes + 1) into twins: the other rows of a node; NULL = there are none */
     const int64_t *twins;
 } wni_hnsw_allow;
 
-/* Both leave in `hits` the nearest `ef` allowed nodes they met; room >= high, ef and WNI_HNSW_TOP.
- *
- * wni_walk_bridge compares and follows allowed nodes only; the links of the others lead on to allowed ones behind
- * them. With `must` it returns 0, and has done nothing, when of the `high` nodes about the query, one level up,
- * none is allowed: the allowed ones are elsewhere.
+/* Down to the base level with a beam of `high`; returns how many of what it then holds is allowed. One of the two
+ * that follow goes on from there and leaves in `hits` the nearest `ef` allowed nodes it met; room >= high, ef, width
+ * and WNI_HNSW_TOP.
  *
  * wni_walk_sweep goes through all nodes, in a beam of `width`, until `ef` allowed ones are nearer than whatever is
- * left. Returns 0 when the beam was too narrow for that. */
-int wni_walk_bridge(wni_walk *walk, const wni_hnsw *g, int64_t high, int64_t ef, int must,
-                    const wni_hnsw_allow *allow, const wni_hnsw_keys *keys, const void *query);
-int wni_walk_sweep(wni_walk *walk, const wni_hnsw *g, int64_t high, int64_t width, int64_t ef,
+ * left. Returns 0 when the beam was too narrow for that.
+ *
+ * wni_walk_bridge compares and follows allowed nodes only; the links of the others lead on to allowed ones behind
+ * them. It begins from the allowed ones of a higher level too, wherever they are. Returns 0, without hits, when the
+ * allowed ones do not hang together. */
+int64_t wni_walk_descend(wni_walk *walk, const wni_hnsw *g, int64_t high,
+                         const wni_hnsw_allow *allow, const wni_hnsw_keys *keys, const void *query);
+int wni_walk_sweep(wni_walk *walk, const wni_hnsw *g, int64_t width, int64_t ef,
                    const wni_hnsw_allow *allow, const wni_hnsw_keys *keys, const void *query);
+int wni_walk_bridge(wni_walk *walk, const wni_hnsw *g, int64_t ef, const wni_hnsw_allow *allow,
+                    const wni_hnsw_keys *keys, const void *query);
 
 /* ---- steps of a walk ---------------------------------------------------------------------------------- */
 

@@ -104,15 +104,6 @@ static wn_status tenant_condition(wn_ctx *ctx, const wn_index *index, const wn_t
 
 /* ---- bits -------------------------------------------------------------------------------------------------- */
 
-static int64_t count_bits(const uint64_t *bits, int64_t words)
-{
-    int64_t n = 0;
-
-    for (int64_t w = 0; w < words; w++)
-        n += __builtin_popcountll(bits[w]);
-    return n;
-}
-
 wn_status wni_index_alive(wn_ctx *ctx, const wni_segment *s, uint64_t **bits)
 {
     const int64_t words = (s->n + 63) / 64;
@@ -164,6 +155,17 @@ static wn_status open_table(wn_ctx *ctx, const wn_index *index, const wni_segmen
     return wni_segment_damaged(ctx, index, s, "table.sqlite", "it has not one record per row");
 }
 
+static wn_status place(wn_ctx *ctx, const wni_segment *s, wni_allowed *a)
+{
+    wn_status st = WN_OK;
+
+    if (!s->kind->place || a->n == 0) return WN_OK;
+    WNI_NEW0(ctx, a->slots, (s->n + 63) / 64);
+    s->kind->place(s, a->bits, a->slots);
+done:
+    return st;
+}
+
 /* By the table, what the kind does not answer itself. */
 static wn_status ask_table(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
                            const char *where, const wni_columns *asked, wni_allowed *a)
@@ -207,8 +209,9 @@ static wn_status allow_segment(wn_ctx *ctx, const wn_index *index, const wni_seg
     if (!table) goto done;
     if (wni_covers(cover)) WNI_TRY(s->kind->mark(ctx, index, s, cover, a->bits));
     WNI_TRY(ask_table(ctx, index, s, where, asked, a));
-    a->n = count_bits(a->bits, (s->n + 63) / 64);
+    a->n = wni_bits_count(a->bits, 0, s->n);
 done:
+    if (st == WN_OK) st = place(ctx, s, a);
     return st;
 }
 
@@ -261,8 +264,10 @@ done:
 void wn_filter_free(wn_filter *filter)
 {
     if (!filter) return;
-    for (int32_t i = 0; filter->segment && i < filter->index->n_segments; i++)
+    for (int32_t i = 0; filter->segment && i < filter->index->n_segments; i++) {
         wni_free(filter->ctx, filter->segment[i].bits);
+        wni_free(filter->ctx, filter->segment[i].slots);
+    }
     wni_free(filter->ctx, filter->segment);
     wni_free(filter->ctx, filter);
 }

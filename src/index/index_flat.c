@@ -74,30 +74,37 @@ static wn_status codes_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, 
     const wni_ask *ask = f->ask;
     int64_t size[QUERIES] = {0};
     float *x = NULL, *keys = NULL;
+    int32_t *slots = NULL;
     char *scratch = NULL;
     wn_status st = WN_OK;
 
     (void)worker;
     WNI_NEW(ctx, x, f->ld);
     WNI_NEW(ctx, keys, TILE);
+    if (ask->allowed && f->s->n <= INT32_MAX) WNI_NEW(ctx, slots, TILE);
     WNI_NEW(ctx, scratch, (end - begin) * f->scratch_bytes);
     for (int64_t q = begin; q < end; q++) {
         WNI_TRY(wn_pool_read(ctx, ask->queries, q, 1, x, f->ld));
         wni_code_prepare(f->code, x, scratch + (q - begin) * f->scratch_bytes);
     }
     for (int64_t b = 0; b < f->s->n; b += TILE) {
-        const int64_t m = wni_min(TILE, f->s->n - b);
+        int64_t m = wni_min(TILE, f->s->n - b);
 
         WNI_TRY(wni_poll(ctx));
+        if (slots) m = wni_bits_list32(ask->allowed, b, b + m, slots);
         for (int64_t q = begin; q < end; q++) {
             float *key = f->found->key + q * ask->want;
             int64_t *at = f->found->at + q * ask->want;
 
-            wni_code_keys_run(f->code, scratch + (q - begin) * f->scratch_bytes, b, m, keys);
+            if (slots)
+                wni_code_keys_at(f->code, scratch + (q - begin) * f->scratch_bytes, slots, m, keys);
+            else
+                wni_code_keys_run(f->code, scratch + (q - begin) * f->scratch_bytes, b, m, keys);
             for (int64_t i = 0; i < m; i++)
                 if ((size[q - begin] < ask->want || -keys[i] >= key[0]) &&
-                    (!ask->allowed || wni_bit(ask->allowed, b + i)))
-                    wni_topk_push(key, at, ask->want, &size[q - begin], -keys[i], b + i);
+                    (slots || !ask->allowed || wni_bit(ask->allowed, b + i)))
+                    wni_topk_push(key, at, ask->want, &size[q - begin], -keys[i],
+                                  slots ? slots[i] : b + i);
         }
     }
     for (int64_t q = begin; q < end; q++)
@@ -110,6 +117,7 @@ static wn_status codes_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, 
 done:
     wni_free(ctx, x);
     wni_free(ctx, keys);
+    wni_free(ctx, slots);
     wni_free(ctx, scratch);
     return st;
 }
@@ -159,9 +167,8 @@ wn_status wni_index_scan_rows(wn_ctx *ctx, const wn_index *index, const wni_segm
         allowed = covered;
     }
     if (allowed) {
-        WNI_NEW(ctx, rows, ask->n_allowed);
-        for (int64_t i = 0; i < s->n && n < ask->n_allowed; i++)
-            if (wni_bit(allowed, i)) rows[n++] = i;
+        WNI_NEW(ctx, rows, wni_bits_count(allowed, 0, s->n));
+        n = wni_bits_list(allowed, 0, s->n, rows);
         base.rows = rows;
         base.n = n;
     }
@@ -187,7 +194,7 @@ static wn_status flat_search(wn_ctx *ctx, const wn_index *index, const wni_segme
 
     if (!f.code) return wni_index_scan_rows(ctx, index, s, ask, found);
     f.scratch_bytes = wni_round_up(wni_code_scratch_bytes(f.code), WNI_ALIGN);
-    found->compared += ask->n * s->n;
+    found->compared += ask->n * (ask->allowed ? ask->n_allowed : s->n);
     return wni_parallel(ctx, ask->n, QUERIES, codes_range, &f);
 }
 

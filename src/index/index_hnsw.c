@@ -14,14 +14,15 @@ WN_PARAM_TABLE(wn_index_hnsw_params, WN_INDEX_HNSW_PARAMS);
 #define LONG    512   /* beam */
 #define EF_MOST 16384 /* width of a beam; who wants more has the exact scan */
 
-#define HIGH      12  /* width of the beam above the base level */
-#define HIGH_MOST 128 /* the same under a filter */
+#define HIGH      12 /* width of the beam above the base level */
+#define HIGH_MOST 16 /* the same under a filter */
 
-/* Under a filter that this share of the rows passes, the walk goes through all nodes; below it the others are
- * bridges. */
-#define SWEEP_SHARE 0.2
-#define NEARLY_ALL  0.9  /* a few rows deleted: no filter to speak of */
-#define SWEEP_MOST  4096 /* width of a sweep */
+#define SWEEP_SHARE \
+    0.25 /* of the nodes about a query: where more are allowed, all are gone through */
+#define SWEEP_MOST 4096 /* width of a sweep */
+#define HOLE       32   /* nodes that show whether there are matches about a query */
+#define NEARLY_ALL 0.9  /* a few rows deleted: no filter to speak of */
+#define FEW        8    /* queries that the exact scan compares row by row */
 
 /* ---- building ----------------------------------------------------------------------------------------- */
 
@@ -267,28 +268,66 @@ done:
 
 /* ---- searching ---------------------------------------------------------------------------------------- */
 
-enum { PLAIN, SWEEP, BRIDGE };
+/* Times of one query, in nanoseconds, about: what decides between ways whose recall is as good. */
+typedef struct pace {
+    double compare; /* a node on a walk */
+    double scan;    /* all the matches, exactly */
+} pace;
+
+static pace pace_of(const wn_index *index, const wni_segment *s, const wni_ask *ask)
+{
+    const double d = (double)index->d;
+    const int in_place =
+        index->metric == WN_L2 && wn_pool_dtype(s->rows) == WN_F32 && index->d % 16 == 0;
+    const double row = in_place ? 8 + 0.1 * d : 20 + 0.6 * d;
+    pace p = {12 + 0.12 * d, row};
+
+    /* Many queries share the reading of a row, and are compared with it by the scan engine. */
+    if (ask->all > FEW) p.scan = 0.022 * d + row / (double)ask->all;
+    p.scan *= (double)ask->n_allowed;
+    return p;
+}
 
 typedef struct way {
-    int route;
-    int64_t ef, high, width; /* of the beam: at the end, above the base level, in a sweep */
-    int must;                /* bridges only when one of `high` is allowed */
+    int filtered;
+    int64_t ef, high;  /* of the beam: at the end, above the base level */
+    int64_t width;     /* of a sweep */
+    int64_t bridge_ef; /* where few about the query are allowed, at most */
+    int promised;      /* nearly no filter */
+    double scan;       /* matches, in nodes on a walk; Inf = not to be scanned */
 } way;
 
-static way way_of(const hnsw *h, const wni_segment *s, const wni_ask *ask)
+/* Nodes compared by a walk without a filter. */
+static double plain_walk(double ef)
 {
+    return 400 + 12 * ef;
+}
+
+/* The same over bridges, looking across them included. */
+static double bridge_walk(double ef)
+{
+    return 2200 + 22 * ef;
+}
+
+static way way_of(const wn_index *index, const wni_segment *s, const wni_ask *ask)
+{
+    const hnsw *h = s->state;
     const double share = (double)wni_max(ask->n_allowed, 1) / (double)s->n;
-    way w = {PLAIN, wni_max(ask->effort, ask->k), HIGH, 0, 0};
+    const pace p = pace_of(index, s, ask);
+    way w = {.ef = wni_max(ask->effort, ask->k), .high = HIGH, .scan = p.scan / p.compare};
 
     w.ef = wni_min(wni_min(w.ef, h->g.nodes), EF_MOST);
-
     if (!ask->allowed) return w;
-    w.route = share < SWEEP_SHARE ? BRIDGE : SWEEP;
-    /* Of so many nodes about the query one at least should be allowed. */
-    w.high = wni_min(wni_max((int64_t)(4 / share), HIGH), HIGH_MOST);
-    w.must = (double)w.high * share >= 3;
-    w.width = wni_max(wni_max((int64_t)(2 * (double)w.ef / share), 4 * w.ef), 256);
-    w.width = wni_min(wni_max(wni_min(w.width, SWEEP_MOST), w.ef), h->g.nodes);
+    w.filtered = 1;
+    w.high = wni_max(wni_min((int64_t)(4 / share), HIGH_MOST), HIGH);
+    w.width = wni_max(wni_min((int64_t)(3 / SWEEP_SHARE) * w.ef, SWEEP_MOST), 256);
+    w.width = wni_min(wni_max(w.width, w.ef), h->g.nodes);
+    /* Far matches are as near as each other, and the more there are the harder it is to tell the nearest. */
+    w.bridge_ef = w.ef * 9 / 2 * (63 - __builtin_clzll((uint64_t)(ask->n_allowed / 600 | 4)));
+    w.bridge_ef = wni_min(wni_min(w.bridge_ef, EF_MOST), h->g.nodes);
+    /* Without a filter an effort is a promise of some recall, no less and no more for many queries at once. */
+    w.promised = share > NEARLY_ALL;
+    if (w.promised || !ask->may_leave) w.scan = INFINITY;
     return w;
 }
 
@@ -337,23 +376,39 @@ static void emit(const query *s, int64_t q, const uint64_t *list, int64_t n)
         at[count++] = -1;
 }
 
-/* Returns how many hits there are; none where they cannot be trusted, so that the matches are scanned. */
+/* Of the nodes that a sweep found nearest hardly any is allowed. */
+static int in_a_hole(const query *s, const wni_walk *w)
+{
+    const int64_t n = wni_min(w->size, HOLE);
+    int64_t near = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        near += wni_bit(s->allow.slots, wni_beam_slot(w->beam[i]));
+    return 16 * near <= n;
+}
+
+/* Returns how many hits there are; none where the matches had better be scanned. */
 static int64_t walk_filtered(const query *s, wni_walk *w, const wni_hnsw_keys *keys,
                              const void *scratch)
 {
     const wni_hnsw *g = &s->h->g;
     const way *y = &s->way;
-    int64_t width = y->width;
+    int64_t near = wni_walk_descend(w, g, y->high, &s->allow, keys, scratch);
+    double share = (double)near / (double)w->size;
+    int64_t ef;
 
-    if (y->route == BRIDGE &&
-        wni_walk_bridge(w, g, y->high, y->ef, y->must, &s->allow, keys, scratch))
-        return w->n_hits;
-    for (;;) {
-        if (wni_walk_sweep(w, g, y->high, width, y->ef, &s->allow, keys, scratch)) return w->n_hits;
-        /* A wider sweep takes longer than comparing the matches. */
-        if (width >= wni_min(SWEEP_MOST, g->nodes) || s->ask->n_allowed < 600 * width) return 0;
-        width = wni_min(wni_min(8 * width, SWEEP_MOST), g->nodes);
+    if (share >= SWEEP_SHARE) {
+        /* Matches all around a query that has none about it are hard to tell apart. */
+        if (wni_walk_sweep(w, g, y->width, y->ef, &s->allow, keys, scratch) &&
+            (y->promised || !in_a_hole(s, w)))
+            return w->n_hits;
+        wni_walk_descend(w, g, y->high, &s->allow, keys, scratch);
+        share = 0;
     }
+    ef = share > 0 ? (int64_t)((double)y->ef * fmax(0.7 / share, 1)) : y->bridge_ef;
+    ef = wni_max(wni_min(ef, y->bridge_ef), y->ef);
+    if (bridge_walk((double)ef) > y->scan) return 0;
+    return wni_walk_bridge(w, g, ef, &s->allow, keys, scratch) ? w->n_hits : 0;
 }
 
 static wn_status query_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
@@ -369,7 +424,7 @@ static wn_status query_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, 
 
         if (st != WN_OK) return st;
         wni_code_prepare(s->h->code, row, scratch);
-        if (s->way.route == PLAIN) {
+        if (!s->way.filtered) {
             wni_walk_to(w, &s->h->g, 0, s->way.high, s->way.ef, &keys, scratch);
             emit(s, q, w->beam, w->size);
         } else {
@@ -388,15 +443,16 @@ static wn_status hnsw_search(wn_ctx *ctx, const wn_index *index, const wni_segme
                .ask = ask,
                .found = found,
                .allow = h->rows,
-               .way = way_of(h, segment, ask),
+               .way = way_of(index, segment, ask),
                .ld = wni_ld(index->d)};
     int64_t room;
     wn_status st;
 
     s.allow.bits = ask->allowed;
+    s.allow.slots = ask->slots;
     s.scratch_bytes = wni_round_up(wni_code_scratch_bytes(h->code), WNI_ALIGN);
     room = wni_max(wni_max(s.way.ef, s.way.high), WNI_HNSW_TOP);
-    if (s.way.route != PLAIN) room = wni_max(room, wni_max(SWEEP_MOST, s.way.width));
+    room = wni_max(room, wni_max(s.way.width, s.way.bridge_ef));
     WNI_NEW(ctx, s.row, threads * s.ld);
     WNI_NEW(ctx, s.scratch, threads * s.scratch_bytes);
     WNI_NEW0(ctx, s.walks, threads);
@@ -417,24 +473,29 @@ done:
     return st;
 }
 
+/* A node is allowed when one of its rows is. */
+static void hnsw_place(const wni_segment *s, const uint64_t *allowed, uint64_t *slots)
+{
+    const hnsw *h = s->state;
+    const wni_hnsw_allow *rows = &h->rows;
+
+    for (int64_t i = 0; i < h->g.nodes; i++)
+        slots[i >> 6] |= (uint64_t)wni_bit(allowed, rows->order[i]) << (i & 63);
+    for (int64_t i = 0; rows->twins_first && i < h->g.nodes; i++)
+        for (int64_t t = rows->twins_first[i]; t < rows->twins_first[i + 1]; t++)
+            if (wni_bit(allowed, rows->twins[t])) wni_bit_set(slots, i);
+}
+
 /* ---- what it costs ------------------------------------------------------------------------------------ */
 
 static double hnsw_cost(const wn_index *index, const wni_segment *s, const wni_ask *ask)
 {
-    const way taken = way_of(s->state, s, ask);
-    const double d = (double)index->d;
-    const double share = (double)wni_max(ask->n_allowed, 1) / (double)s->n;
-
-    /* Nanoseconds, about: comparisons on the way, looking across bridges, a row of the scan. */
-    const double walk =
-        (400 + (double)taken.ef * 12) * (12 + 0.12 * d) / (taken.route == SWEEP ? share : 1);
-    const double across = taken.route == BRIDGE ? (double)taken.ef * 800 * (1 + 0.3 / share) : 0;
-    const double scanned = 0.022 * d + (20 + 0.6 * d) / (double)wni_max(ask->all, 1);
+    const way w = way_of(index, s, ask);
+    const double one = w.scan / (double)wni_max(ask->n_allowed, 1);
 
     if (wni_max(ask->effort, ask->k) > EF_MOST) return INFINITY;
-    /* Without a filter an effort is a promise of some recall, no less and no more for many queries at once. */
-    if (share > NEARLY_ALL) return 0;
-    return (walk + across) / scanned;
+    /* Where the query lies among its matches a walk is short; otherwise the way down is for nothing. */
+    return 2.5 * plain_walk((double)w.ef) / one;
 }
 
 static void hnsw_effort(const wn_index *index, const wni_segment *s, int64_t k, int64_t *low,
@@ -455,6 +516,7 @@ static const wni_index_kind kind = {
     .search = hnsw_search,
     .cost = hnsw_cost,
     .effort = hnsw_effort,
+    .place = hnsw_place,
 };
 
 const wn_method wni_method_index_hnsw = {

@@ -11,6 +11,7 @@
 #define WNI_INDEX_IMPL_H
 
 #include "base/ctx_impl.h"
+#include "ds/bits.h"
 #include "io/outdir.h"
 #include "io/infile.h"
 #include "pool/run.h"
@@ -74,6 +75,9 @@ typedef struct wni_index_kind {
     /* Clears bits (segment n) of positions that do not meet what `cover` answers. */
     wn_status (*mark)(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
                       const wni_cover *cover, uint64_t *bits);
+    /* Allowed rows by the slots of the kind: slots (segment n) bits, all 0 before. Once for each filter. NULL =
+     * the kind looks at positions. */
+    void (*place)(const wni_segment *s, const uint64_t *allowed, uint64_t *slots);
 } wni_index_kind;
 
 static inline int wni_covers(const wni_cover *cover)
@@ -132,8 +136,9 @@ struct wn_index {
     int32_t n_segments;
     /* Calibration: recall of the 10 nearest by effort, measured on rows of the index. */
     int32_t n_marks;
-    int64_t *mark_effort; /* (n_marks) ascending */
-    double *mark_recall;  /* (n_marks) */
+    int64_t *mark_effort;    /* (n_marks) ascending */
+    double *mark_recall;     /* (n_marks) */
+    struct wn_filter *alive; /* every row that is not deleted */
     struct wni_index_files *files;
 };
 
@@ -171,6 +176,8 @@ struct wni_ask {
     /* (segment n) bits: alive, and all that is asked. NULL = every row, none is dead; but where the kind covers all
      * that is asked, NULL too, and it keeps to `cover` and to s->dead itself. */
     const uint64_t *allowed;
+    int may_leave; /* 1 = a query may be left short where a scan is faster: the caller scans for it */
+    const uint64_t *slots; /* the same as `place` of the kind gives it; NULL = it has none */
     int64_t n_allowed;
     const wni_cover *cover; /* what the kind said of this filter; all 0 = nothing */
 };
@@ -197,10 +204,5 @@ wn_status wni_index_check_rows(wn_ctx *ctx, const wn_pool *rows, const char *wha
 
 /* A checksum of a row as it is read, (d). */
 uint32_t wni_row_sum(const float *row, int64_t d);
-
-static inline int wni_bit(const uint64_t *bits, int64_t i)
-{
-    return (int)(bits[i >> 6] >> (i & 63) & 1);
-}
 
 #endif

@@ -228,6 +228,7 @@ static const wni_index_kind kind = {
     .search = wni_ivf_search,
     .cost = wni_ivf_cost,
     .effort = effort,
+    .place = wni_ivf_place,
 };
 
 const wn_method wni_method_index_ivf = {

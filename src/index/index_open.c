@@ -337,6 +337,7 @@ static wn_status open_once(wn_ctx *ctx, const char *dir, wn_index **out)
     WNI_TRY(wni_index_read_head(ctx, index->path, &index->files->root));
     WNI_TRY(take_head(ctx, index, index->files->root));
     WNI_TRY(take_segments(ctx, index, json_object_get(index->files->root, "segments")));
+    WNI_TRY(wn_filter_new(ctx, index, NULL, NULL, NULL, &index->alive));
     *out = index;
     index = NULL;
 done:
@@ -375,6 +376,7 @@ void wn_index_free(wn_index *index)
 
     if (!index) return;
     ctx = index->ctx;
+    wn_filter_free(index->alive);
     for (int32_t i = 0; index->segment && i < index->n_segments; i++) {
         wni_segment *s = &index->segment[i];
         if (s->kind) s->kind->close(ctx, s);

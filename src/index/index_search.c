@@ -199,6 +199,8 @@ static wn_status search_segment(wn_ctx *ctx, search *s, int32_t number)
                    .all = wn_pool_rows(s->queries),
                    .effort = s->effort,
                    .allowed = allowed->bits,
+                   .slots = allowed->slots,
+                   .may_leave = 1,
                    .n_allowed = allowed->n,
                    .cover = &allowed->cover};
     const wni_index_kind *kind;
@@ -372,9 +374,9 @@ wn_status wn_index_search(wn_ctx *ctx, const wn_index *index, const wn_index_que
         st = wni_fail(ctx, WN_E_USAGE, "search: the filter was made for another index");
         goto done;
     }
-    if (!query.filter)
+    if (!query.filter && (query.where || query.window || query.tenant))
         WNI_TRY(wn_filter_new(ctx, index, query.where, query.window, query.tenant, &filter));
-    s.filter = query.filter ? query.filter : filter;
+    s.filter = query.filter ? query.filter : filter ? filter : index->alive;
     WNI_TRY(run(ctx, &s));
     *out = s.hits;
     s.hits = NULL;

@@ -9,7 +9,8 @@
 
 /* The rows of one segment that are there and match. */
 typedef struct wni_allowed {
-    uint64_t *bits; /* (segment n); NULL = all, or those that the kind covers */
+    uint64_t *bits;  /* (segment n); NULL = all, or those that the kind covers */
+    uint64_t *slots; /* (segment n) by the slots of the kind; NULL when bits are, or it has none */
     int64_t n;
     wni_cover cover;
 } wni_allowed;

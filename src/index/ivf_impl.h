@@ -20,6 +20,7 @@ typedef struct wni_ivf {
 } wni_ivf;
 
 double wni_ivf_cost(const wn_index *index, const wni_segment *s, const wni_ask *ask);
+void wni_ivf_place(const wni_segment *s, const uint64_t *allowed, uint64_t *slots);
 wn_status wni_ivf_search(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
                          const wni_ask *ask, wni_found *found);
 

@@ -83,16 +83,6 @@ void wni_near_centers(const wni_kernels *kernels, const wni_mat *centers, const 
     }
 }
 
-/* Rows of a list that the filter lets through, into slots. */
-static int64_t allowed_slots(const job *j, int64_t list, int32_t *slots)
-{
-    int64_t n = 0;
-
-    for (int64_t i = j->v->start[list]; i < j->v->start[list + 1]; i++)
-        if (wni_bit(j->ask->allowed, j->v->rows[i])) slots[n++] = (int32_t)i;
-    return n;
-}
-
 /* The lists that query i reads: the nearest that have an allowed row, but, once a quarter of them and enough rows are
  * seen, none far beyond the nearest centre. */
 static int64_t choose(const job *j, group *g, int64_t i)
@@ -115,7 +105,9 @@ static int64_t choose(const job *j, group *g, int64_t i)
             norm2 - 2 * (double)score[r] > reach)
             break;
         if (g->open) {
-            if (g->open[list] < 0) g->open[list] = (int32_t)allowed_slots(j, list, g->slots);
+            if (g->open[list] < 0)
+                g->open[list] = (int32_t)wni_bits_count(j->ask->slots, j->v->start[list],
+                                                        j->v->start[list + 1]);
             size = g->open[list];
         }
         if (size == 0) continue;
@@ -132,7 +124,7 @@ static int64_t compare(const job *j, group *g, int64_t q0, const wni_keyed *pair
     const int64_t list = (int64_t)(pairs[0].key & (LATER - 1)), first = j->v->start[list];
     int64_t count = j->v->start[list + 1] - first, want = j->ask->want;
 
-    if (g->open) count = allowed_slots(j, list, g->slots);
+    if (g->open) count = wni_bits_list32(j->ask->slots, first, first + count, g->slots);
     for (int64_t p = 0; p < n; p++) {
         const int64_t i = pairs[p].row;
         float *key = j->found->key + (q0 + i) * want;
@@ -267,4 +259,12 @@ done:
     wni_free(ctx, j.visited);
     wni_free(ctx, j.compared);
     return st;
+}
+
+void wni_ivf_place(const wni_segment *s, const uint64_t *allowed, uint64_t *slots)
+{
+    const wni_ivf *v = s->state;
+
+    for (int64_t i = 0; i < v->n; i++)
+        slots[i >> 6] |= (uint64_t)wni_bit(allowed, v->rows[i]) << (i & 63);
 }

@@ -529,6 +529,21 @@ wn_status wn_pool_gather(wn_ctx *ctx, const wn_pool *pool, const int64_t *rows, 
     return read_rows(ctx, pool, rows, 0, n, pool->metric == WN_COSINE, out, ld, NULL);
 }
 
+const float *wni_pool_in_place(const wn_pool *pool)
+{
+    const wni_vecfile *v;
+
+    if (pool->metric == WN_COSINE) return NULL;
+    while (pool->parent && !pool->rows)
+        pool = pool->parent;
+    v = pool->shard;
+    if (pool->parent || pool->n_shards != 1 || v->dtype != WN_F32 || !v->map.data || v->swap ||
+        v->prefix || wni_vecfile_by_column(v) || v->row_stride != pool->d * 4 ||
+        (uintptr_t)v->map.data % sizeof(float))
+        return NULL;
+    return (const float *)(const void *)v->map.data;
+}
+
 wn_status wn_pool_read_raw(wn_ctx *ctx, const wn_pool *pool, int64_t first, int64_t n, void *out)
 {
     wn_status st = check_range(ctx, pool, first, n, pool->d);

@@ -25,4 +25,8 @@ wn_status wni_pool_need(wn_ctx *ctx, const wn_pool *pool, int64_t bytes, const c
 wn_status wni_pool_need_run(wn_ctx *ctx, const wn_pool *pool, const wn_method *method,
                             const wn_estimate *estimate);
 
+/* The first row where it lies, when the rows are f32 numbers that are read as they are, one behind the other in
+ * memory; else NULL. Valid until the next wni_pool_need. */
+const float *wni_pool_in_place(const wn_pool *pool);
+
 #endif

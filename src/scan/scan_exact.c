@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "ds/topk.h"
+#include "pool/pool_use.h"
 #include "scan/scan_impl.h"
 
 #define SPARE           8                   /* rows proposed beyond k */
@@ -140,6 +141,8 @@ typedef struct few {
     const wni_kernels *kernels;
     const wni_queries *base;
     const float *x; /* (n, ld) queries */
+    const float
+        *in_place; /* rows of the pool of the base, ld apart; NULL = they are read tile by tile */
     int64_t n, k, ld, slot;
     float *tiles;  /* (threads, slot) rows */
     int64_t *size; /* (threads, n) */
@@ -151,19 +154,33 @@ typedef struct few {
 static wn_status few_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
 {
     const few *f = arg;
-    float *rows = f->tiles + worker * f->slot;
+    float *tile = f->tiles + worker * f->slot, l2sqs[FEW_TILE];
+    int32_t numbers[FEW_TILE];
 
     for (int64_t b = begin; b < end; b += FEW_TILE) {
         const int64_t m = wni_min(FEW_TILE, end - b);
-        wn_status st = wni_queries_read(ctx, f->base, b, m, rows, f->ld);
+        const float *rows = tile;
+        const int32_t *at = NULL;
+        wn_status st = WN_OK;
 
+        if (!f->in_place) {
+            st = wni_queries_read(ctx, f->base, b, m, tile, f->ld);
+        } else if (f->base->rows) {
+            for (int64_t r = 0; r < m; r++)
+                numbers[r] = (int32_t)f->base->rows[b + r];
+            rows = f->in_place;
+            at = numbers;
+        } else {
+            rows = f->in_place + (f->base->first + b) * f->ld;
+        }
         if (st != WN_OK) return st;
         for (int64_t q = 0; q < f->n; q++) {
             const int64_t heap = worker * f->n + q;
             float *key = f->key + heap * f->k;
 
+            f->kernels->l2sq_at(f->x + q * f->ld, rows, f->ld, at, m, l2sqs);
             for (int64_t r = 0; r < m; r++) {
-                const float l2sq = f->kernels->l2sq(f->x + q * f->ld, rows + r * f->ld, f->ld);
+                const float l2sq = l2sqs[r];
 
                 if (!isfinite(l2sq))
                     return wni_fail_at(ctx, b + r, WN_E_DATA,
@@ -192,6 +209,8 @@ static wn_status exact_few(wn_ctx *ctx, const wni_queries *queries, const wni_qu
     float *x = NULL;
     wn_status st;
 
+    if (ld == wn_pool_dim(base->pool) && wn_pool_rows(base->pool) <= INT32_MAX)
+        f.in_place = wni_pool_in_place(base->pool);
     WNI_NEW(ctx, x, n * ld);
     WNI_NEW(ctx, f.tiles, threads * f.slot);
     WNI_NEW0(ctx, f.size, threads * n);

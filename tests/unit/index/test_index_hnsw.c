@@ -234,8 +234,16 @@ static void ask(wn_ctx *ctx, const wn_index *index, wni_ask *a, int64_t *at, wni
 
     *found = (wni_found){.at = at, .key = key};
     a->k = K;
+    if (a->allowed) {
+        uint64_t *slots = calloc((size_t)(index->segment[0].n + 63) / 64, sizeof *slots);
+
+        kind->place(&index->segment[0], a->allowed, slots);
+        a->slots = slots;
+    }
     ts_ok(ctx, kind->search(ctx, index, &index->segment[0], a, found));
     assert_true(found->visited > 0 && found->compared > 0);
+    free((void *)(uintptr_t)a->slots);
+    a->slots = NULL;
     free(key);
 }
 
