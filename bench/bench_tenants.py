@@ -3,19 +3,19 @@
 
     bench_tenants.py BUILD [FOLDER]
 
-ROWS=200000 TENANTS=1000 ROUNDS=3 REUSE=1 change what is run: with REUSE indexes that lie in FOLDER (default: under
-build/) are taken as they are. Rows are 128 float32 around 2000 normal centres with spread 0.8; tenants have Zipf sizes, and
-70 % of a tenant's rows lie around ten centres of its own, the others anywhere. Queries are rows of tenants that were
-held out, as many as the rows of each (`by rows`), or as many of every tenant (`by tenant`). One query a call, one
-thread; hnsw and ivf of every tenant are opened before, and the better one of the two is the peer. Efforts are one for
-all tenants; times at the recall are interpolated between two of them. Truth is an exact scan of the tenant's rows.
+ROWS=200000 TENANTS=1000 ROUNDS=5 REUSE=1 change what is run: with REUSE indexes that lie in FOLDER (default: under
+build/) are taken as they are. Rows are 128 float32 around 2000 normal centres with spread 0.8; tenants have Zipf sizes,
+and 70 % of a tenant's rows lie around ten centres of its own, the others anywhere. Queries are rows of tenants that
+were held out, as many as the rows of each (`by rows`), or as many of every tenant (`by tenant`). One query a call, one
+thread; hnsw and ivf of every tenant are opened before, and the better one of the two is the peer. Efforts are one
+for all tenants; times (of each query the median of the rounds) at the recall are interpolated between two of them.
+Truth is an exact scan of the tenant's rows.
 """
 import ctypes
 import json
 import os
 import resource
 import shutil
-import statistics
 import subprocess
 import sys
 import time
@@ -87,16 +87,15 @@ class Library:
         return pools
 
     def search(self, indexes, pools, effort, names):
-        """(n, K) ids and seconds; names: tenants to ask for, None = none."""
+        """(n, K) ids and (n) seconds; names: tenants to ask for, None = none."""
         hits, search, free = ctypes.POINTER(Hits)(), self.lib.wn_index_search, self.lib.wn_hits_free
         queries = [Query(ctypes.sizeof(Query), p, K, effort, 0.9, None, None, n) for p, n in zip(pools, names)]
         calls = [(i, ctypes.byref(q)) for i, q in zip(indexes, queries)]
-        out, at = np.full((len(pools), K), -1, np.int64), ctypes.byref(hits)
-        took = 0.0
+        out, at, took = np.full((len(pools), K), -1, np.int64), ctypes.byref(hits), np.zeros(len(pools))
         for i, (index, query) in enumerate(calls):
             start = time.perf_counter()
             status = search(self.ctx, index, query, at)
-            took += time.perf_counter() - start
+            took[i] = time.perf_counter() - start
             self.check(status)
             found = hits.contents
             out[i, :found.k] = found.indices[:found.k]
@@ -166,18 +165,14 @@ def recall(ids, truth):
                           for a, b in zip(ids, truth)]))
 
 
-def time_at_target(search, efforts, truth, known):
-    """Seconds at the target, between the two efforts around it."""
+def time_at_target(recalls, times):
+    """Microseconds of a query at the target, between the two efforts around it: recall and time of each effort."""
     last = None
-    for effort in efforts:
-        ids, took = search(effort)
-        if effort not in known:
-            known[effort] = recall(ids, truth)
-        here = known[effort], took
+    for here in zip(recalls, times):
         if here[0] >= TARGET:
             if last is None:
-                return took
-            return last[1] + (TARGET - last[0]) / (here[0] - last[0]) * (took - last[1])
+                return here[1]
+            return last[1] + (TARGET - last[0]) / (here[0] - last[0]) * (here[1] - last[1])
         last = here
     raise SystemExit(f"recall {last[0]:.3f} at the largest effort")
 
@@ -186,7 +181,7 @@ def main():
     build = sys.argv[1]
     folder = sys.argv[2] if len(sys.argv) > 2 else os.path.join(build, "bench-tenants")
     n, tenants = int(os.environ.get("ROWS", 200_000)), int(os.environ.get("TENANTS", 1000))
-    rounds = int(os.environ.get("ROUNDS", 3))
+    rounds = int(os.environ.get("ROUNDS", 5))
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     rows, tenant, asked = make_data(n, tenants)
     paths, numbers, used = build_all(build, folder, rows, tenant, tenants)
@@ -197,7 +192,7 @@ def main():
     for kind in ("hnsw", "ivf"):
         small[kind] = [lib.open(p) if len(numbers[t]) else None for t, p in enumerate(paths[kind])]
         memory[kind] = sum(lib.memory(i) for i in small[kind] if i)
-    known, found = {}, {}
+    found = {}
     for name, (of, queries) in asked.items():
         truth, pools = truth_of(rows, numbers, of, queries), lib.pools(queries)
         names = [f"user {t}".encode() for t in of]
@@ -207,22 +202,28 @@ def main():
                 return lib.search([one] * len(of), pools, effort, names)
             ids, took = lib.search([small[kind][t] for t in of], pools, effort, [None] * len(of))
             return np.array([np.where(r >= 0, numbers[t][r], -1) for r, t in zip(ids, of)]), took
-        for _ in range(rounds):
-            for kind in ("tenants", "hnsw", "ivf"):
-                took = time_at_target(lambda e, kind=kind: search(kind, e), EFFORTS[kind], truth,
-                                      known.setdefault((name, kind), {}))
-                found.setdefault((name, kind), []).append(1e6 * took / QUERIES)
+        took = {kind: [[] for _ in efforts] for kind, efforts in EFFORTS.items()}
+        recalls = {kind: [0.0] * len(efforts) for kind, efforts in EFFORTS.items()}
+        for turn in range(rounds):
+            for kind, efforts in EFFORTS.items():
+                for i, effort in enumerate(efforts):
+                    ids, times = search(kind, effort)
+                    took[kind][i].append(times)
+                    if turn == 0:
+                        recalls[kind][i] = recall(ids, truth)
+                    if recalls[kind][i] >= TARGET:
+                        break
+        for kind in EFFORTS:  # the median of the rounds, query by query
+            times = [1e6 * np.median(t, 0).mean() for t in took[kind] if t]
+            found[name, kind] = time_at_target(recalls[kind], times)
     lines = [f"{machine()}, {today()}; {n:,} x {DIM}, {tenants:,} tenants of Zipf sizes (the largest has "
              f"{max(map(len, numbers)):,} rows), recall@10 = {TARGET}, one query a call, one thread.", "",
              "| | µs a query, by rows | by tenant | memory, MB | CPU s to make |", "| --- | --- | --- | --- | --- |"]
-    best = {name: min(("hnsw", "ivf"), key=lambda kind: statistics.median(found[name, kind])) for name in asked}
+    best = {name: min(("hnsw", "ivf"), key=lambda kind: found[name, kind]) for name in asked}
 
     def cell(name, kind):
-        value = f"{statistics.median(found[name, kind]):.1f}"
-        if kind != "tenants":
-            return value
-        ratio = statistics.median(a / b for a, b in zip(found[name, kind], found[name, best[name]]))
-        return f"{value} ({ratio:.2f}x {best[name]})"
+        ratio = f" ({found[name, kind] / found[name, best[name]]:.2f}x {best[name]})" if kind == "tenants" else ""
+        return f"{found[name, kind]:.1f}{ratio}"
     labels = {"tenants": "index tenants", "hnsw": "an index hnsw per tenant", "ivf": "an index ivf per tenant",
               "shared": "one index ivf for all, no tenants"}
     for kind, label in labels.items():

@@ -14,7 +14,6 @@
 WN_PARAM_TABLE(wn_index_tenants_params, WN_INDEX_TENANTS_PARAMS);
 
 #define SLOTS_MAX 2147483647
-#define MEAN_ROWS 64 /* rows of a list that are read at a time for its mean */
 
 /* ---- building ----------------------------------------------------------------------------------------- */
 
@@ -50,7 +49,7 @@ static wn_status tenants_estimate(wn_ctx *ctx, const wn_pool *rows, const void *
     /* Tenants of rows and lists of rows; trees; then codes beside the order. */
     out->peak_bytes = n * 4 + wni_max(out->peak_bytes, n * 4 + leaves * (ld + 3 * d + 16) * 4);
     out->peak_bytes =
-        wni_max(out->peak_bytes, n * 20 + (3 * leaves + 5 * (n / p->list_max)) * ld * 4);
+        wni_max(out->peak_bytes, n * 20 + (2 * leaves + 5 * (n / p->list_max)) * (ld + 4) * 4);
     out->peak_bytes = wni_max(out->peak_bytes + n * 12 + ((int64_t)4 << 20), e.peak_bytes + n * 24);
     out->flops += e.flops;
     out->bytes_read += e.bytes_read;
@@ -84,90 +83,36 @@ static wn_status check_table(wn_ctx *ctx, const wni_index_build *b)
     return st;
 }
 
-typedef struct means {
-    const wn_pool *pool;
-    const wni_tenants_rows *rows;
-    const wni_mat *out; /* (lists, d) */
-} means;
-
-static wn_status means_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
-{
-    const means *m = arg;
-    const int64_t d = m->out->d, ld = m->out->ld;
-    int64_t at[MEAN_ROWS];
-    double *sum = NULL;
-    float *x = NULL;
-    wn_status st = WN_OK;
-
-    (void)worker;
-    WNI_NEW(ctx, sum, d);
-    WNI_NEW(ctx, x, MEAN_ROWS * ld);
-    for (int64_t l = begin; l < end; l++) {
-        const wni_tenants_list *list = &m->rows->list[l];
-
-        memset(sum, 0, (size_t)d * sizeof *sum);
-        for (int64_t s = list->begin; s < list->end; s += MEAN_ROWS) {
-            const int64_t n = wni_min(MEAN_ROWS, list->end - s);
-
-            for (int64_t i = 0; i < n; i++)
-                at[i] = m->rows->rows[s + i];
-            WNI_TRY(wn_pool_gather(ctx, m->pool, at, n, x, ld));
-            for (int64_t i = 0; i < n; i++)
-                for (int64_t j = 0; j < d; j++)
-                    sum[j] += (double)x[i * ld + j];
-        }
-        for (int64_t j = 0; j < d; j++)
-            wni_mat_row(m->out, l)[j] = (float)(sum[j] / (double)(list->end - list->begin));
-    }
-done:
-    wni_free(ctx, sum);
-    wni_free(ctx, x);
-    return st;
-}
-
-static wn_status add_rows(wni_npy_writer *w, const wni_mat *m)
-{
-    wn_status st = WN_OK;
-
-    for (int64_t i = 0; i < m->n && st == WN_OK; i++)
-        st = wni_npy_writer_add(w, 1, wni_mat_row(m, i));
-    return st;
-}
-
 /* Centres of leaves, of lists, of nodes, in one array; and what they are worth. */
-static wn_status write_centers(wn_ctx *ctx, const wni_index_build *b, const wni_lists *lists,
-                               const wni_tenants_tree *tree, const wni_tenants_rows *rows)
+static wn_status write_centers(wn_ctx *ctx, const wni_index_build *b, const wni_tenants_tree *tree,
+                               const wni_tenants_rows *rows)
 {
     const wn_index_tenants_params *p = b->params;
-    const int64_t d = wn_pool_dim(b->rows);
-    wni_mat leaves = {0}, of_lists = {0};
-    means m = {.pool = b->rows, .rows = rows, .out = &of_lists};
+    wni_mat centers = {0};
     wni_npy_writer *w = NULL;
+    float *spread = NULL, *half = NULL;
     int32_t *ranks = NULL;
     int64_t shape[2] = {2, 0};
-    wn_status st = WN_OK;
+    wn_status st;
 
-    WNI_TRY(wni_mat_new(ctx, tree->leaves, d, &leaves));
-    WNI_TRY(wni_mat_new(ctx, rows->lists, d, &of_lists));
-    for (int64_t l = 0; l < tree->leaves; l++)
-        memcpy(wni_mat_row(&leaves, l), wni_mat_row(&lists->centers, tree->leaf_list[l]),
-               (size_t)d * sizeof(float));
-    WNI_TRY(wni_parallel(ctx, rows->lists, 16, means_range, &m));
-    WNI_TRY(wni_build_writer(b, "centers.npy", "<f4", 4, tree->leaves + rows->lists + tree->nodes,
-                             d, &w));
-    WNI_TRY(add_rows(w, &leaves));
-    WNI_TRY(add_rows(w, &of_lists));
-    WNI_TRY(wni_npy_writer_add(w, tree->nodes, tree->centers));
+    WNI_TRY(wni_tenants_centers_make(ctx, b->rows, tree, rows, &centers, &spread));
+    WNI_TRY(wni_build_writer(b, "centers.npy", "<f4", 4, centers.n, centers.d, &w));
+    for (int64_t c = 0; c < centers.n; c++)
+        WNI_TRY(wni_npy_writer_add(w, 1, wni_mat_row(&centers, c)));
     st = wni_npy_writer_end(w, 1);
     w = NULL;
     if (st != WN_OK) goto done;
-    WNI_TRY(wni_tenants_measure(ctx, b->rows, tree, rows, &leaves, &of_lists, p->seed, &ranks,
-                                &shape[1]));
+    WNI_TRY(wni_build_npy(b, "spread.npy", "<f4", 4, &centers.n, 1, spread));
+    WNI_NEW(ctx, half, centers.n);
+    WNI_TRY(wni_tenants_half(ctx, &centers, spread, half));
+    WNI_TRY(
+        wni_tenants_measure(ctx, b->rows, tree, rows, &centers, half, p->seed, &ranks, &shape[1]));
     WNI_TRY(wni_build_npy(b, "ranks.npy", "<i4", 4, shape, 2, ranks));
 done:
     if (w) (void)wni_npy_writer_end(w, 0);
-    wni_mat_free(ctx, &leaves);
-    wni_mat_free(ctx, &of_lists);
+    wni_mat_free(ctx, &centers);
+    wni_free(ctx, spread);
+    wni_free(ctx, half);
     wni_free(ctx, ranks);
     return st;
 }
@@ -237,12 +182,12 @@ static wn_status tenants_build(wn_ctx *ctx, const wni_index_build *b)
     WNI_TRY(
         wni_tenants_rows_make(ctx, &lists, &tree, groups.group, groups.groups, p->list_max, &rows));
     WNI_TRY(record(b, &tree, &rows));
-    WNI_TRY(write_centers(ctx, b, &lists, &tree, &rows));
+    wni_lists_free(ctx, &lists);
+    WNI_TRY(write_centers(ctx, b, &tree, &rows));
     WNI_TRY(write_arrays(b, &tree, &rows, &groups));
     WNI_NEW(ctx, order, n);
     for (int64_t i = 0; i < n; i++)
         order[i] = rows.rows[i];
-    wni_lists_free(ctx, &lists);
     wni_tenants_tree_free(ctx, &tree);
     wni_tenants_rows_free(ctx, &rows);
     wni_table_groups_free(ctx, &groups);
@@ -427,7 +372,9 @@ done:
 static wn_status tenants_open(wn_ctx *ctx, const wn_index *index, wni_segment *s)
 {
     const wni_code_params code = wni_code_params_of(index->params);
+    const float *spread;
     wni_tenants *v = NULL;
+    int64_t spreads;
     wn_status st = WN_OK;
 
     WNI_NEW0(ctx, v, 1);
@@ -436,7 +383,15 @@ static wn_status tenants_open(wn_ctx *ctx, const wn_index *index, wni_segment *s
     WNI_TRY(wni_open_centers(ctx, index, s, &v->centers, &v->own));
     WNI_TRY(open_tree(ctx, index, s, v));
     WNI_NEW(ctx, v->half, v->centers.n);
-    WNI_TRY(wni_mat_half_norms(ctx, &v->centers, v->half));
+    WNI_TRY(
+        wni_segment_array(ctx, index, s, "spread.npy", "<f4", 1, &spreads, (const void **)&spread));
+    for (int64_t c = 0; c < wni_min(spreads, v->centers.n); c++)
+        if (!(spread[c] >= 0 && spread[c] < INFINITY)) spreads = -1;
+    if (spreads != v->centers.n) {
+        st = wni_segment_damaged(ctx, index, s, "spread.npy", "it does not fit centers.npy");
+        goto done;
+    }
+    WNI_TRY(wni_tenants_half(ctx, &v->centers, spread, v->half));
     WNI_TRY(wni_code_open(ctx, index, s, &code, &v->code));
 done:
     if (st != WN_OK) tenants_close(ctx, s);

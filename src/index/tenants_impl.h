@@ -5,7 +5,7 @@
  *
  * Slots (of codes) are in the order of tenants, within a tenant in that of the leaves of the tree: what a tenant has
  * below a node of the tree is one run of slots. A tenant with many rows has lists: runs of at most list_max slots, each
- * below one node, as far up as that is possible; and the mean of each.
+ * below one node, as far up as that is possible.
  */
 #ifndef WNI_TENANTS_IMPL_H
 #define WNI_TENANTS_IMPL_H
@@ -30,7 +30,6 @@ typedef struct wni_tenants_node {
 typedef struct wni_tenants_tree {
     int64_t leaves, nodes;
     wni_tenants_node *node; /* (nodes) */
-    float *centers;         /* (nodes, d) */
     int32_t *leaf_list;     /* (leaves) which of the lists a leaf is */
 } wni_tenants_tree;
 
@@ -62,14 +61,27 @@ wn_status wni_tenants_rows_make(wn_ctx *ctx, const wni_lists *lists, const wni_t
                                 wni_tenants_rows *out);
 void wni_tenants_rows_free(wn_ctx *ctx, wni_tenants_rows *rows);
 
+/* ---- centres ----------------------------------------------------------------------------------------------------- */
+
+/* Means of the rows of the leaves, of the lists, of the nodes: centers (all of them, d), and the mean squared distance
+ * of the rows from them: *spread (all of them). Both are the caller's to free, also after a failure. */
+wn_status wni_tenants_centers_make(wn_ctx *ctx, const wn_pool *pool, const wni_tenants_tree *tree,
+                                   const wni_tenants_rows *rows, wni_mat *centers, float **spread);
+
+/* The nearest row of a list is expected about as far as the mean, and farther the less so: half of the spread counts. */
+#define WNI_TENANTS_SPREAD 0.5f
+
+/* half (centers) so that dot(x, c) - half ranks: half the squared norm, and of the spread that share. */
+wn_status wni_tenants_half(wn_ctx *ctx, const wni_mat *centers, const float *spread, float *half);
+
 /* ---- what an effort is worth ------------------------------------------------------------------------------------- */
 
 /* For rows that are asked for: ranks (2, *n), ascending in each half. First of the leaves that hold a nearest row, as a
  * search of the whole tree ranks them, then of the lists that hold one of the same tenant, as a search for the tenant
- * does. leaves: centres in the order of the tree; means (lists). *n = 0 when no tenant has lists. wni_free. */
+ * does. half (centers) from wni_tenants_half. *n = 0 when no tenant has lists. wni_free. */
 wn_status wni_tenants_measure(wn_ctx *ctx, const wn_pool *pool, const wni_tenants_tree *tree,
-                              const wni_tenants_rows *rows, const wni_mat *leaves,
-                              const wni_mat *means, uint64_t seed, int32_t **ranks, int64_t *n);
+                              const wni_tenants_rows *rows, const wni_mat *centers,
+                              const float *half, uint64_t seed, int32_t **ranks, int64_t *n);
 /* Lists of a tenant that find the same share as so many leaves of the whole tree. */
 int64_t wni_tenants_lists_for(const int32_t *ranks, int64_t n, int64_t leaves);
 
@@ -79,7 +91,7 @@ typedef struct wni_tenants {
     wni_code *code;
     wni_mat centers; /* of the leaves, of the lists, of the nodes */
     int own;         /* 0 = the centres are read where they are mapped */
-    float *half;     /* (centers) half squared norms */
+    float *half;     /* (centers) see wni_tenants_half */
     int64_t n, leaves, lists, nodes, tenants, longest; /* rows of a leaf or list */
     const wni_tenants_node *node;
     const int64_t *leaf_start, *start, *name_start;

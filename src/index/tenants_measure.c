@@ -103,49 +103,44 @@ done:
 }
 
 static wn_status ask_all(wn_ctx *ctx, const measure *m, const wni_tenants_tree *tree,
-                         const wni_tenants_rows *r, const wni_mat *leaves, int32_t *ranks)
+                         const wni_tenants_rows *r, const wni_mat *centers, const float *half,
+                         int32_t *ranks)
 {
     const wni_queries base = {m->pool, NULL, 0, r->n};
     int64_t own[SAMPLE];
     int32_t *place = NULL;
-    float *half = NULL;
     wn_status st = WN_OK;
 
     WNI_NEW(ctx, place, r->n);
-    WNI_NEW(ctx, half, leaves->n);
-    WNI_TRY(wni_mat_half_norms(ctx, leaves, half));
     for (int64_t l = 0; l < tree->leaves; l++)
         for (int64_t i = r->leaf_start[l]; i < r->leaf_start[l + 1]; i++)
             place[r->rows[r->leaf_slots[i]]] = (int32_t)l;
     for (int64_t q = 0; q < SAMPLE; q++)
         own[q] = m->asked[q].row;
-    st = ask(ctx, m, 0, SAMPLE, &base, place, own, leaves, half, leaves->n, ranks);
+    st = ask(ctx, m, 0, SAMPLE, &base, place, own, centers, half, tree->leaves, ranks);
 done:
     wni_free(ctx, place);
-    wni_free(ctx, half);
     return st;
 }
 
 /* The rows asked[first..first + count), all of one tenant, among its rows. */
 static wn_status ask_tenant(wn_ctx *ctx, const measure *m, const wni_tenants_rows *r,
-                            const wni_mat *means, int64_t first, int64_t count, int32_t *ranks)
+                            const wni_mat *lists, const float *half, int64_t first, int64_t count,
+                            int32_t *ranks)
 {
     const int64_t t = (int64_t)m->asked[first].key, begin = r->start[t];
     const int64_t n = r->start[t + 1] - begin, low = r->tenant_lists[t];
-    wni_mat own_means = *means;
+    wni_mat of_tenant = *lists;
     wni_queries base = {m->pool, NULL, 0, n};
     int64_t own[SAMPLE], *rows = NULL;
     int32_t *place = NULL;
-    float *half = NULL;
     wn_status st = WN_OK;
 
-    own_means.v = wni_mat_row(means, low);
-    own_means.n = r->tenant_lists[t + 1] - low;
+    of_tenant.v = wni_mat_row(lists, low);
+    of_tenant.n = r->tenant_lists[t + 1] - low;
     WNI_NEW(ctx, rows, n);
     WNI_NEW(ctx, place, n);
-    WNI_NEW(ctx, half, own_means.n);
-    WNI_TRY(wni_mat_half_norms(ctx, &own_means, half));
-    for (int64_t l = 0; l < own_means.n; l++)
+    for (int64_t l = 0; l < of_tenant.n; l++)
         for (int64_t s = r->list[low + l].begin; s < r->list[low + l].end; s++)
             place[s - begin] = (int32_t)l;
     for (int64_t i = 0; i < n; i++)
@@ -154,11 +149,10 @@ static wn_status ask_tenant(wn_ctx *ctx, const measure *m, const wni_tenants_row
         for (int64_t i = 0; i < n; i++)
             if (rows[i] == m->asked[first + q].row) own[q] = i;
     base.rows = rows;
-    st = ask(ctx, m, first, count, &base, place, own, &own_means, half, own_means.n, ranks);
+    st = ask(ctx, m, first, count, &base, place, own, &of_tenant, half + low, of_tenant.n, ranks);
 done:
     wni_free(ctx, rows);
     wni_free(ctx, place);
-    wni_free(ctx, half);
     return st;
 }
 
@@ -172,10 +166,11 @@ static void sort_ranks(wni_keyed *scratch, int32_t *ranks)
 }
 
 wn_status wni_tenants_measure(wn_ctx *ctx, const wn_pool *pool, const wni_tenants_tree *tree,
-                              const wni_tenants_rows *r, const wni_mat *leaves,
-                              const wni_mat *means, uint64_t seed, int32_t **ranks, int64_t *n)
+                              const wni_tenants_rows *r, const wni_mat *centers, const float *half,
+                              uint64_t seed, int32_t **ranks, int64_t *n)
 {
     measure m = {.pool = pool, .kernels = wni_kernels_of(ctx)};
+    wni_mat lists = *centers;
     wni_keyed *asked = NULL, *scratch = NULL;
     wn_status st = WN_OK;
 
@@ -185,15 +180,17 @@ wn_status wni_tenants_measure(wn_ctx *ctx, const wn_pool *pool, const wni_tenant
     if (*n == 0) goto done;
     WNI_NEW(ctx, asked, SAMPLE);
     WNI_NEW(ctx, scratch, *n);
-    WNI_NEW(ctx, m.x, leaves->ld);
-    WNI_NEW(ctx, m.scores, wni_max(leaves->n, r->lists));
+    WNI_NEW(ctx, m.x, centers->ld);
+    WNI_NEW(ctx, m.scores, wni_max(tree->leaves, r->lists));
     WNI_TRY(take_sample(ctx, r, seed, asked));
+    lists.v = wni_mat_row(centers, tree->leaves);
     m.asked = asked;
-    WNI_TRY(ask_all(ctx, &m, tree, r, leaves, *ranks));
+    WNI_TRY(ask_all(ctx, &m, tree, r, centers, half, *ranks));
     for (int64_t i = 0, end; i < SAMPLE; i = end) {
         for (end = i + 1; end < SAMPLE && asked[end].key == asked[i].key; end++)
             ;
-        WNI_TRY(ask_tenant(ctx, &m, r, means, i, end - i, *ranks + *n + i * K));
+        WNI_TRY(
+            ask_tenant(ctx, &m, r, &lists, half + tree->leaves, i, end - i, *ranks + *n + i * K));
     }
     sort_ranks(scratch, *ranks);
     sort_ranks(scratch, *ranks + *n);
