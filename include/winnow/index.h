@@ -51,8 +51,8 @@ typedef struct wn_filter wn_filter;
 /* where: SQL condition over the columns of the table; window: "column:low:high", both ends in; tenant: the value of
  * the tenant column. NULL = not asked; all that are given must hold. The filter belongs to this index and must be
  * freed before it. Errors: WN_E_USAGE: no table, SQL that is none or that writes, an unknown column (nearest name
- * offered), a window on a column that is not numbers. Cost: a pass over the table, a bit a row; next to nothing where the index was
- * made for what is asked, and deleted rows and `where` aside. */
+ * offered), a window on a column that is not numbers. Cost: a pass over the table and a bit a row; next to nothing
+ * where the index was made for what is asked, as index window for windows on its column. */
 WN_API wn_status wn_filter_new(wn_ctx *ctx, const wn_index *index, const char *where,
                                const char *window, const char *tenant, wn_filter **out);
 WN_API void wn_filter_free(wn_filter *filter); /* NULL ok */
@@ -174,6 +174,16 @@ WN_PARAM_STRUCT(wn_index_hnsw_params, WN_INDEX_HNSW_PARAMS);
     P(i32, max_iter, 10, 1, 1000000, "Lloyd iterations at most")
 /* One clustering tree shared by all tenants, in it a tree for each. jin2024. */
 WN_PARAM_STRUCT(wn_index_tenants_params, WN_INDEX_TENANTS_PARAMS);
+#define WN_INDEX_WINDOW_PARAMS(P)                                                            \
+    WN_INDEX_CODE_PARAMS(P)                                                                  \
+    P(text, column, "", 0, 63, "column of numbers that the windows are on")                  \
+    P(i32, beta, 2, 2, 64, "parts that a range of the tree is divided into")                 \
+    P(i64, leaf, 2048, 16, 1048576, "rows of the smallest ranges that have a graph at most") \
+    P(i32, m, 16, 4, 128, "links of a node at most, on the lowest level twice as many")      \
+    P(i64, ef_construction, 100, 8, 65536,                                                   \
+      "how far is looked for the neighbours of a node: better links, longer building")
+/* A tree of graphs over ranges of a column, for windows on it: engels2024 xu2024. */
+WN_PARAM_STRUCT(wn_index_window_params, WN_INDEX_WINDOW_PARAMS);
 
 #define WN_INDEX_AUTO_PARAMS(P)                                                      \
     P(f64, recall, 0.95, 1e-6, 1, "share of the 10 nearest rows that must be found") \

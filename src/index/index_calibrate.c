@@ -3,6 +3,8 @@
  * What an effort gives: rows of the finished index are searched for with growing effort, and the share of
  * their true neighbours that comes back is written into index.json. `--recall` is answered from there.
  */
+#include <math.h>
+
 #include "base/rng.h"
 #include "index/index_build.h"
 #include "index/index_search.h"
@@ -14,12 +16,23 @@
 #define STEP   1.4
 #define ENOUGH 0.999
 
+#define TRIALS 8
+
+/* Searches for some rows of the sample, among all rows or those that a kind covers. */
+typedef struct trial {
+    wn_filter filter; /* segment NULL = none */
+    int64_t n;
+    wn_pool *queries; /* (n, d) */
+    int64_t *truth;   /* (n, k + 1) positions, the row itself among them */
+    float *key;       /* (n, k + 1) */
+} trial;
+
 typedef struct calibrate {
     const wn_index *index;
     const wni_segment *s; /* the largest */
-    wn_pool *queries;
-    int64_t n, k, *rows, *truth; /* (n, k + 1) positions, the row itself among them */
-    float *key;
+    int64_t n, k, *rows;  /* (n) the sample */
+    trial trial[TRIALS];
+    int32_t trials;
 } calibrate;
 
 static const wni_segment *largest(const wn_index *index)
@@ -31,32 +44,95 @@ static const wni_segment *largest(const wn_index *index)
     return s;
 }
 
+/* What the kind wants to be measured on; everything, when it does not say. */
+static wn_status make_filters(wn_ctx *ctx, calibrate *c)
+{
+    wni_cover cover = {0};
+    wn_status st = WN_OK;
+
+    while (c->s->kind->trial && c->trials < TRIALS &&
+           c->s->kind->trial(c->index, c->s, c->trials, &cover)) {
+        wn_filter *f = &c->trial[c->trials++].filter;
+
+        *f = (wn_filter){.ctx = ctx, .index = c->index, .matching = cover.n};
+        WNI_NEW0(ctx, f->segment, c->index->n_segments);
+        f->segment[c->s - c->index->segment] = (wni_allowed){.n = cover.n, .cover = cover};
+        cover = (wni_cover){0};
+    }
+    c->trials = (int32_t)wni_max(c->trials, 1);
+done:
+    return st;
+}
+
+static wn_status make_trial(wn_ctx *ctx, const calibrate *c, const int64_t *rows, trial *t)
+{
+    const wni_segment *s = c->s;
+    wni_queries queries, base = {s->rows, NULL, 0, s->n};
+    wni_found found = {0};
+    wn_status st = WN_OK;
+
+    WNI_NEW(ctx, t->truth, t->n * (c->k + 1));
+    WNI_NEW(ctx, t->key, t->n * (c->k + 1));
+    WNI_TRY(wn_pool_view(ctx, s->rows, rows, t->n, &t->queries));
+    if (t->filter.segment) {
+        const wni_allowed *a = &t->filter.segment[s - c->index->segment];
+        const wni_ask ask = {.queries = t->queries,
+                             .n = t->n,
+                             .all = t->n,
+                             .want = c->k + 1,
+                             .k = c->k + 1,
+                             .n_allowed = a->n,
+                             .cover = &a->cover};
+
+        found.at = t->truth;
+        found.key = t->key;
+        WNI_TRY(wni_index_scan_rows(ctx, c->index, s, &ask, &found));
+    } else {
+        queries = (wni_queries){t->queries, NULL, 0, t->n};
+        WNI_TRY(wni_scan_exact(ctx, &queries, &base, c->k + 1, t->truth, t->key));
+    }
+done:
+    return st;
+}
+
 static wn_status take_sample(wn_ctx *ctx, calibrate *c)
 {
     const uint64_t stream = wni_stream("index calibration", 0, 0);
     const wn_index_flat_params *p = c->index->params;
-    wni_queries queries, base = {c->s->rows, NULL, 0, c->s->n};
     wn_status st = WN_OK;
 
     WNI_NEW(ctx, c->rows, c->n);
     for (int64_t i = 0; i < c->n; i++)
         c->rows[i] = (int64_t)wni_rand_below(p->seed, stream, (uint64_t)i, (uint64_t)c->s->n);
-    WNI_NEW(ctx, c->truth, c->n * (c->k + 1));
-    WNI_NEW(ctx, c->key, c->n * (c->k + 1));
-    WNI_TRY(wn_pool_view(ctx, c->s->rows, c->rows, c->n, &c->queries));
-    queries = (wni_queries){c->queries, NULL, 0, c->n};
-    WNI_TRY(wni_scan_exact(ctx, &queries, &base, c->k + 1, c->truth, c->key));
+    WNI_TRY(make_filters(ctx, c));
+    for (int32_t i = 0; i < c->trials; i++) {
+        const int64_t first = c->n * i / c->trials;
+
+        c->trial[i].n = c->n * (i + 1) / c->trials - first;
+        WNI_TRY(make_trial(ctx, c, c->rows + first, &c->trial[i]));
+    }
 done:
     return st;
 }
 
+static void free_sample(wn_ctx *ctx, calibrate *c)
+{
+    for (int32_t i = 0; i < TRIALS; i++) {
+        wni_free(ctx, c->trial[i].filter.segment);
+        wn_pool_free(c->trial[i].queries);
+        wni_free(ctx, c->trial[i].truth);
+        wni_free(ctx, c->trial[i].key);
+    }
+    wni_free(ctx, c->rows);
+}
+
 /* A hit counts when it is no farther than the last true neighbour: rows at the same distance are as good. */
-static double recall_of(const calibrate *c, const wn_hits *hits)
+static double recall_of(const calibrate *c, const trial *t, const wn_hits *hits)
 {
     int64_t good = 0;
 
-    for (int64_t q = 0; q < c->n; q++) {
-        const float last = c->key[q * (c->k + 1) + c->k];
+    for (int64_t q = 0; q < t->n; q++) {
+        const float last = t->key[q * (c->k + 1) + c->k];
         const float reach = c->index->metric == WN_COSINE ? last / 2 : __builtin_sqrtf(last);
         int64_t count = 0;
 
@@ -66,7 +142,7 @@ static double recall_of(const calibrate *c, const wn_hits *hits)
         /* The row itself is no merit. */
         good += wni_max(wni_min(count, c->k + 1) - 1, 0);
     }
-    return (double)good / (double)wni_max(c->n * c->k, 1);
+    return (double)good / (double)wni_max(t->n * c->k, 1);
 }
 
 static wn_status measure(wn_ctx *ctx, const calibrate *c, int64_t *effort, double *recall,
@@ -78,17 +154,24 @@ static wn_status measure(wn_ctx *ctx, const calibrate *c, int64_t *effort, doubl
     c->s->kind->effort(c->index, c->s, c->k + 1, &low, &high);
     for (double e = (double)low; high > 0 && *n < MARKS; e *= STEP) {
         wn_index_query query = {.struct_size = sizeof query,
-                                .queries = c->queries,
                                 .k = c->k + 1,
                                 .effort = wni_min((int64_t)e, high),
                                 .recall = 1};
-        wn_hits *hits;
 
         if (*n && query.effort == effort[*n - 1]) query.effort++;
-        WNI_TRY(wn_index_search(ctx, c->index, &query, &hits));
         effort[*n] = query.effort;
-        recall[*n] = recall_of(c, hits);
-        wn_hits_free(hits);
+        recall[*n] = 1;
+        for (int32_t i = 0; i < c->trials; i++) {
+            const trial *t = &c->trial[i];
+            wn_hits *hits;
+
+            if (t->n == 0) continue;
+            query.queries = t->queries;
+            query.filter = t->filter.segment ? &t->filter : NULL;
+            WNI_TRY(wn_index_search(ctx, c->index, &query, &hits));
+            recall[*n] = fmin(recall[*n], recall_of(c, t, hits));
+            wn_hits_free(hits);
+        }
         (*n)++;
         if (recall[*n - 1] >= ENOUGH || query.effort >= high) break;
         if ((double)query.effort > e) e = (double)query.effort;
@@ -128,10 +211,7 @@ wn_status wni_index_calibrate(wn_ctx *ctx, wni_out *out, const wni_index_head *h
         WNI_TRY(wni_record_real(run, name, recall[i]));
     }
 done:
+    free_sample(ctx, &c);
     wn_index_free(index);
-    wn_pool_free(c.queries);
-    wni_free(ctx, c.rows);
-    wni_free(ctx, c.truth);
-    wni_free(ctx, c.key);
     return st;
 }

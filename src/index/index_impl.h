@@ -78,6 +78,9 @@ typedef struct wni_index_kind {
     /* Allowed rows by the slots of the kind: slots (segment n) bits, all 0 before. Once for each filter. NULL =
      * the kind looks at positions. */
     void (*place)(const wni_segment *s, const uint64_t *allowed, uint64_t *slots);
+    /* What an effort gives is measured on such searches instead of on all rows: fills *cover (all 0) with number i; 0 =
+     * there are no more. The recall that counts is that of the worst. */
+    int (*trial)(const wn_index *index, const wni_segment *s, int32_t i, wni_cover *cover);
 } wni_index_kind;
 
 static inline int wni_covers(const wni_cover *cover)

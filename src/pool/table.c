@@ -419,6 +419,35 @@ wn_status wn_table_scan(wn_table *t, int32_t column,
     return st;
 }
 
+wn_status wni_table_numbers(wn_table *t, int32_t column, double *real, int64_t *whole,
+                            uint64_t *present)
+{
+    sqlite3_stmt *s;
+    int64_t row = 0;
+    wn_status st = prepare(t, "SELECT _row, %s FROM rows ORDER BY _row", column, &s);
+    int rc = SQLITE_DONE;
+
+    while (st == WN_OK && row < t->rows && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+        const uint64_t bit = (uint64_t)1 << (row & 63);
+
+        if ((row & 63) == 0) present[row >> 6] = 0;
+        if (sqlite3_column_type(s, 1) != SQLITE_NULL) present[row >> 6] |= bit;
+        if (whole)
+            whole[row] = sqlite3_column_int64(s, 1);
+        else
+            real[row] = sqlite3_column_double(s, 1);
+        if ((row & 255) == 0) st = wni_poll(t->ctx);
+        row++;
+    }
+    if (st == WN_OK && rc != SQLITE_ROW && rc != SQLITE_DONE)
+        st = wni_sql_fail(t->ctx, t->db, t->path, "reading the rows");
+    if (st == WN_OK && row != t->rows)
+        st = wni_fail(t->ctx, WN_E_DATA, "%s: %lld rows, expected %lld: the table is damaged",
+                      t->path, (long long)row, (long long)t->rows);
+    sqlite3_finalize(s);
+    return st;
+}
+
 wn_status wn_table_find_id(wn_table *t, const char *id, int64_t *row)
 {
     sqlite3_stmt *s = NULL;

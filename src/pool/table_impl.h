@@ -59,6 +59,10 @@ wn_status wni_sql_fail(wn_ctx *ctx, sqlite3 *db, const char *path, const char *w
 /* A table out of the bytes of its file, which must stay as they are until it is freed; path names it in messages. */
 wn_status wni_table_open_bytes(wn_ctx *ctx, const char *path, const void *data, int64_t bytes,
                                wn_table **out);
+/* The numbers of a column as they are stored: whole (rows) of an INTEGER column, else NULL and real (rows). Rows that
+ * have none get 0 in `present` (rows bits). */
+wn_status wni_table_numbers(wn_table *t, int32_t column, double *real, int64_t *whole,
+                            uint64_t *present);
 /* Runs one statement without result. */
 wn_status wni_sql_run(wn_ctx *ctx, sqlite3 *db, const char *path, const char *sql);
 /* `"name"` with its quotes doubled; wni_free. */

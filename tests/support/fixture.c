@@ -40,7 +40,8 @@ static void write_corpus(void)
     if (!f) fail_msg("cannot write corpus.jsonl");
     for (int i = 0; i < FX_ROWS; i++) {
         int from = i % 20 == 0 && i ? i - 7 : i; /* every twentieth text repeats an earlier one */
-        fprintf(f, "{\"id\": \"doc%03d\", \"group\": \"g%d\", \"text\": \"", i, i % 5);
+        fprintf(f, "{\"id\": \"doc%03d\", \"group\": \"g%d\", \"ts\": %d, \"text\": \"", i, i % 5,
+                i * 7 % 100);
         for (int j = 0; j < 9; j++)
             fprintf(f, "%s%s", j ? " " : "",
                     words[wni_rand_below(11, 1, (uint64_t)(from * 9 + j), 24)]);
@@ -331,7 +332,8 @@ static const char *small_value(const wn_param *p)
                   {"resample_steps", WN_P_I32, "2"},
                   {"leaf", WN_P_I64, "16"},
                   {"list_max", WN_P_I64, "8"},
-                  {"tenant_column", WN_P_TEXT, "group"}};
+                  {"tenant_column", WN_P_TEXT, "group"},
+                  {"column", WN_P_TEXT, "ts"}};
 
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
         if (strcmp(values[i].name, p->name) == 0 && values[i].type == p->type)
