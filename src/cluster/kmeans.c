@@ -121,6 +121,7 @@ void wni_km_free(wni_km *km)
     wni_free(ctx, km->change);
     wni_free(ctx, km->count);
     wni_free(ctx, km->looked);
+    wni_free(ctx, km->scanned);
     wni_km_groups_free(km);
     wni_free(ctx, km->moved);
     wni_free(ctx, km);
@@ -168,6 +169,7 @@ wn_status wni_km_new(wn_ctx *ctx, const wn_pool *pool, const wni_km_opt *opt, wn
     WNI_NEW(ctx, km->change, chunk);
     WNI_NEW(ctx, km->count, chunk / WNI_KM_LANES + 1);
     WNI_NEW(ctx, km->looked, chunk / WNI_KM_LANES + 1);
+    WNI_NEW(ctx, km->scanned, chunk / WNI_KM_LANES + 1);
     km->moved_rows = wni_min(wni_max(n, 1), moved_rows_of(km->rows.ld));
     WNI_NEW(ctx, km->moved, km->moved_rows * km->rows.ld);
     WNI_TRY(survey(km));

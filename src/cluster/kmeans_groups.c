@@ -7,13 +7,15 @@
 #include <string.h>
 
 #include "cluster/kmeans_impl.h"
+#include "scan/filter.h"
 
-#define GROUP_MIN 8 /* centres */
+#define GROUP_MIN 8 /* centres; the filter has them in panels */
 
-int64_t wni_km_group_size(int64_t d, int64_t k)
+int64_t wni_km_group_size(int64_t d, int64_t k, int filter)
 {
     /* 5 d / 16 groups of two bytes a row are 16 % of the rows in f32. */
-    int64_t most = wni_max(1, 5 * d / 16), size = wni_max(GROUP_MIN, (k + most - 1) / most);
+    int64_t most = wni_max(1, 5 * d / 16);
+    int64_t size = wni_max(filter ? WNI_PANEL8 : GROUP_MIN, (k + most - 1) / most);
 
     return wni_min(wni_round_up(size, size > 8 ? 16 : 4), wni_max(k, 1));
 }
@@ -27,12 +29,13 @@ wn_status wni_km_groups_new(wni_km *km)
     int e;
     wn_status st = WN_OK;
 
-    g->size = wni_km_group_size(km->rows.d, km->k);
+    g->size = wni_km_group_size(km->rows.d, km->k, wni_filter_wanted(ctx, km->rows.d, km->k));
     g->n = (km->k + g->size - 1) / g->size;
     WNI_TRY(wni_mat_new(ctx, km->k, km->rows.d, &g->centers));
     WNI_NEW(ctx, g->half, km->k);
     WNI_NEW(ctx, g->center, km->k);
     WNI_NEW(ctx, g->of, km->k);
+    WNI_NEW(ctx, g->place, km->k);
     WNI_NEW(ctx, g->key, km->k);
     WNI_NEW0(ctx, g->drift, g->n);
     WNI_NEW(ctx, g->drift_up, g->n);
@@ -58,6 +61,7 @@ void wni_km_groups_free(wni_km *km)
     wni_free(km->ctx, g->half);
     wni_free(km->ctx, g->center);
     wni_free(km->ctx, g->of);
+    wni_free(km->ctx, g->place);
     wni_free(km->ctx, g->key);
     wni_free(km->ctx, g->drift);
     wni_free(km->ctx, g->drift_up);
@@ -175,6 +179,8 @@ wn_status wni_km_groups_make(wni_km *km)
                 g->center[at] = g->center[at - 1];
             g->center[at] = c;
         }
+        for (int64_t j = from; j < end; j++)
+            g->place[g->center[j]] = (int32_t)j;
     }
     g->fresh = 1;
 done:

@@ -81,6 +81,7 @@ typedef struct wni_km_groups {
     float *half;            /* (k) their |c|^2 / 2 */
     int32_t *center;        /* (k) their numbers, ascending within a group */
     int32_t *of;            /* (k) group of a centre */
+    int32_t *place;         /* (k) where a centre stands: center[place[c]] = c */
     wni_km_key *key;        /* (k) scratch */
     double *drift;          /* (n) sum of the largest movements since the groups were made */
     float *drift_up;        /* (n) the same with room for a rounded sum */
@@ -122,8 +123,8 @@ typedef struct wni_km {
     int32_t *at;  /* without bounds */
     float *score; /* the same, and repair */
     wni_km_change *change;
-    int64_t *count, *looked; /* of the ranges */
-    float *moved;            /* (moved_rows, ld) rows on their way into the sums */
+    int64_t *count, *looked, *scanned; /* of the ranges */
+    float *moved;                      /* (moved_rows, ld) rows on their way into the sums */
     int64_t moved_rows;
 
     int assigned;              /* bounds and labels hold */
@@ -167,8 +168,8 @@ wn_status wni_km_groups_make(wni_km *km);
 wn_status wni_km_groups_pack(wni_km *km);
 /* Bytes of a worker's scratch. */
 int64_t wni_km_play_scratch(int64_t ld, int64_t size, int64_t groups);
-/* Centres of a group; bytes that groups, bounds and their scratch take. */
-int64_t wni_km_group_size(int64_t d, int64_t k);
+/* Centres of a group, with or without the filter; bytes that groups, bounds and their scratch take. */
+int64_t wni_km_group_size(int64_t d, int64_t k, int filter);
 int64_t wni_km_play_bytes(const wn_ctx *ctx, int64_t n, int64_t d, int64_t k);
 /* Moves rows between the exact sums (or only between the sizes). */
 wn_status wni_km_apply(wni_km *km, const wni_km_change *change, int64_t n);

@@ -22,10 +22,11 @@
 #define SAMPLE      1024
 /* Shares of pairs in play from which all are looked at, with and without the filter; and the share that is left to
  * f32 from which the filter rests for some iterations. */
-#define DENSE_FILTER 0.25
+#define DENSE_FILTER 0.6
 #define DENSE        0.6
 #define VAIN         0.5
 #define REST         8
+#define FILTER_ROWS  256 /* of all their groups in play, from which coding the centres pays */
 
 static int64_t tile_rows(int64_t ld)
 {
@@ -36,19 +37,19 @@ int64_t wni_km_play_scratch(int64_t ld, int64_t size, int64_t groups)
 {
     int64_t rows = tile_rows(ld);
 
-    /* Rows, their codes, and 27 numbers a row. */
-    return wni_round_up(rows * (ld * 5 + 4 * 8 + 21 * 4 + 2) + LANES * (ld + size + 1) * 4 +
-                            32 * 64 + groups * 4,
-                        64);
+    /* Rows, their codes, and 29 numbers a row. */
+    return wni_round_up(
+        rows * (ld * 5 + 4 * 8 + 23 * 4 + 2) + LANES * (ld + size) * 4 + 32 * 64 + groups * 4, 64);
 }
 
 int64_t wni_km_play_bytes(const wn_ctx *ctx, int64_t n, int64_t d, int64_t k)
 {
-    int64_t size = wni_km_group_size(d, k), groups = (k + size - 1) / size, ld = wni_ld(d);
+    const int wanted = wni_filter_wanted(ctx, d, k);
+    int64_t size = wni_km_group_size(d, k, wanted), groups = (k + size - 1) / size, ld = wni_ld(d);
 
-    return (wni_filter_wanted(ctx, d, k) ? wni_filter_bytes(d, k, 0) : 0) +
+    return (wanted ? wni_filter_bytes(d, k, 0) : 0) +
            wn_ctx_threads(ctx) * wni_km_play_scratch(ld, size, groups) +
-           wni_round_up(n, LANES) * groups * 2 + k * (ld * 4 + 24) + groups * 12;
+           wni_round_up(n, LANES) * groups * 2 + k * (ld * 4 + 28) + groups * 12;
 }
 
 /* ---- one tile ------------------------------------------------------------------------------------------ */
@@ -69,26 +70,22 @@ static void widen(const wni_km_step *s, const wni_km_tile *t, int64_t row0, int6
         t->reach[i] = -INFINITY;
 }
 
-/* flag[i] = 1 where the group is within the reach of position p + i. A float sum rounds by less than the
- * room that both numbers have. */
-static inline void within(const wni_km_step *s, const wni_km_tile *t, int64_t row0, int64_t p,
-                          int64_t group, unsigned char *restrict flag)
+/* The positions p + i, as bits, whose reach the group is within. A float sum rounds by less than the room that both
+ * numbers have. */
+static inline uint64_t within(const wni_km_step *s, const wni_km_tile *t, int64_t row0, int64_t p,
+                              int64_t group)
 {
     const uint16_t *code = wni_km_bounds(&s->km->groups, row0 + p, group);
     const float *reach = t->reach + p, drift = s->km->groups.drift_up[group], unit = s->unit;
+    unsigned char flag[LANES];
+    uint64_t eight[LANES / 8], bits = 0;
 
     for (int64_t i = 0; i < LANES; i++)
         flag[i] = !(wni_km_code_value(code[i]) * unit > reach[i] + drift);
-}
-
-static inline bool any_of(const unsigned char *flag)
-{
-    uint64_t eight[LANES / 8], any = 0;
-
     memcpy(eight, flag, sizeof eight);
-    for (size_t i = 0; i < LANES / 8; i++)
-        any |= eight[i];
-    return any != 0;
+    for (int i = 0; i < (int)LANES / 8; i++) /* bytes of 0 and 1, the first the lowest, to bits */
+        bits |= (eight[i] * 0x0102040810204080u >> 56) << 8 * i;
+    return bits;
 }
 
 /* Lists the rows that have any group in play; returns how many. */
@@ -97,18 +94,17 @@ static int64_t pick_rows(const wni_km_step *s, const wni_km_tile *t, int64_t row
     int64_t n = 0;
 
     for (int64_t p = 0; p < m; p += LANES) {
-        unsigned char any[LANES] = {0};
+        uint64_t any = 0;
 
-        for (int64_t g = 0; g < s->km->groups.n; g++) {
-            within(s, t, row0, p, g, t->flag);
-            for (int64_t i = 0; i < LANES; i++)
-                any[i] |= t->flag[i];
-        }
+        for (int64_t g = 0; g < s->km->groups.n && ~any != 0; g++)
+            any |= within(s, t, row0, p, g);
         for (int64_t i = 0; i < wni_min(LANES, m - p); i++) {
+            const int in = any >> i & 1;
+
             t->row[n] = row0 + p + i;
-            t->lane[p + i] = any[i] ? (int32_t)n : -1;
-            if (!any[i]) t->reach[p + i] = -INFINITY;
-            n += any[i];
+            t->lane[p + i] = in ? (int32_t)n : -1;
+            if (!in) t->reach[p + i] = -INFINITY;
+            n += in;
         }
     }
     return n;
@@ -142,7 +138,12 @@ static void own_scores(const wni_km_step *s, const wni_km_tile *t, int64_t row0,
         t->own[i] = -INFINITY;
         t->in[i] = -1;
         t->count[i] = 0;
-        if (own < 0) continue;
+        t->home[i] = own < 0 ? -1 : km->groups.of[own];
+        t->skip[i] = own < 0 ? -1 : km->groups.place[own];
+        if (own < 0) {
+            t->reach[row - row0] = INFINITY;
+            continue;
+        }
         t->best[i] = kern->dot(t->x + i * km->rows.ld, wni_mat_row(&km->centers, own), km->rows.ld);
         if (km->l2) t->best[i] -= km->half[own];
         upper = wni_km_upper(&s->m, norm2, (double)t->best[i], error);
@@ -223,6 +224,20 @@ done:
     return st;
 }
 
+int64_t wni_km_in_reach(const wni_km_step *s, const wni_km_tile *t, int64_t row0, int64_t m,
+                        int64_t group)
+{
+    int64_t n = 0;
+
+    for (int64_t p = 0; p < m; p += LANES)
+        for (uint64_t in = within(s, t, row0, p, group); in; in &= in - 1) {
+            const int32_t lane = t->lane[p + __builtin_ctzll(in)];
+
+            if (t->in[lane] != group) t->list[n++] = lane; /* once is enough */
+        }
+    return n;
+}
+
 wn_status wni_km_look_at_groups(wn_ctx *ctx, const wni_km_step *s, const wni_km_tile *t,
                                 int64_t row0, int64_t m, int64_t *looked)
 {
@@ -230,17 +245,9 @@ wn_status wni_km_look_at_groups(wn_ctx *ctx, const wni_km_step *s, const wni_km_
     wn_status st = WN_OK;
 
     for (int64_t group = 0; group < g->n; group++) {
-        int64_t n = 0;
+        const int64_t n = wni_km_in_reach(s, t, row0, m, group);
 
         if (group % 16 == 0) WNI_TRY(wni_poll(ctx));
-        for (int64_t p = 0; p < m; p += LANES) {
-            within(s, t, row0, p, group, t->flag);
-            if (!any_of(t->flag)) continue;
-            for (int64_t i = 0; i < LANES && p + i < m; i++) {
-                if (!t->flag[i] || t->in[t->lane[p + i]] == group) continue; /* once is enough */
-                t->list[n++] = t->lane[p + i];
-            }
-        }
         for (int64_t p = 0; p < n; p += LANES)
             wni_km_look(s, t, group, t->list + p, wni_min(LANES, n - p));
         *looked += n * wni_min(g->size, s->km->k - group * g->size);
@@ -300,7 +307,8 @@ static void tile_of(const wni_km *km, int worker, wni_km_tile *t)
     TAKE(at, rows);
     TAKE(in, rows);
     TAKE(list, rows);
-    TAKE(flag, LANES);
+    TAKE(home, rows);
+    TAKE(skip, rows);
     TAKE(codes, rows * ld);
     TAKE(scale, rows);
     TAKE(need, rows);
@@ -322,7 +330,7 @@ static wn_status play_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, i
 {
     const wni_km_step *s = arg;
     wni_km *km = s->km;
-    int64_t rows = tile_rows(km->rows.ld), changes = 0, looked = 0;
+    int64_t rows = tile_rows(km->rows.ld), changes = 0, looked = 0, scanned = 0;
     wni_km_tile t;
     wn_status st = WN_OK;
 
@@ -331,8 +339,12 @@ static wn_status play_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, i
         int64_t m = wni_min(rows, end - p), row0 = s->first + p, n = m;
 
         if (km->groups.fresh) {
-            for (int64_t i = 0; i < m; i++)
+            for (int64_t i = 0; i < m; i++) {
                 t.row[i] = row0 + i;
+                t.lane[i] = (int32_t)i;
+            }
+            for (int64_t i = m; i < wni_round_up(m, LANES); i++)
+                t.reach[i] = -INFINITY;
         } else {
             widen(s, &t, row0, m);
             n = pick_rows(s, &t, row0, m);
@@ -342,16 +354,17 @@ static wn_status play_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, i
         WNI_TRY(read_rows(ctx, km, t.row, n, t.x));
         own_scores(s, &t, row0, n);
         if (s->filter)
-            WNI_TRY(wni_km_tops(ctx, s, &t, row0, n, &looked));
+            WNI_TRY(wni_km_tops(ctx, s, &t, row0, m, n, &looked, &scanned));
         else if (km->groups.fresh)
             WNI_TRY(look_at_all(ctx, s, &t, n, &looked));
         else
             WNI_TRY(wni_km_look_at_groups(ctx, s, &t, row0, m, &looked));
-        looked += n;
+        scanned += n;
         settle(s, &t, n, km->change + begin, &changes);
     }
     km->count[begin / s->range] = changes;
     s->looked[begin / s->range] = looked;
+    km->scanned[begin / s->range] = scanned;
 done:
     return st;
 }
@@ -401,10 +414,12 @@ static wn_status begin(wni_km *km, wni_km_step *s, wni_filter **filter)
     if (km->filter_rest > 0) km->filter_rest--;
     WNI_TRY(wni_km_groups_pack(km));
     if (km->assigned) WNI_TRY(foresee(km->ctx, s, &share));
-    if (share <= (wanted ? DENSE_FILTER : DENSE)) goto done;
-    WNI_TRY(wni_km_groups_make(km));
-    WNI_TRY(wni_km_groups_pack(km));
-    if (wanted) WNI_TRY(wni_filter_new(km->ctx, &g->centers, km->l2 ? g->half : NULL, filter));
+    if (share > (wanted ? DENSE_FILTER : DENSE)) {
+        WNI_TRY(wni_km_groups_make(km));
+        WNI_TRY(wni_km_groups_pack(km));
+    }
+    if (wanted && (share * (double)km->rows.n >= FILTER_ROWS || km->ctx->filter_always))
+        WNI_TRY(wni_filter_new(km->ctx, &g->centers, km->l2 ? g->half : NULL, filter));
 done:
     return st;
 }
@@ -425,7 +440,8 @@ wn_status wni_km_play(wni_km *km, int64_t *changed)
     while (s.range < 4096 && s.range * 2 * km->k * km->rows.ld <= (int64_t)1 << 28)
         s.range *= 2;
     for (int64_t first = 0; first < km->rows.n; first += WNI_KM_CHUNK) {
-        int64_t n = wni_min(WNI_KM_CHUNK, km->rows.n - first), changes = 0, in_chunk = 0;
+        int64_t n = wni_min(WNI_KM_CHUNK, km->rows.n - first), changes = 0, in_chunk = 0,
+                scanned = 0;
 
         s.first = first;
         WNI_TRY(wni_parallel(km->ctx, n, s.range, play_range, &s));
@@ -434,14 +450,14 @@ wn_status wni_km_play(wni_km *km, int64_t *changed)
                     (size_t)km->count[p / s.range] * sizeof *km->change);
             changes += km->count[p / s.range];
             in_chunk += s.looked[p / s.range];
+            scanned += km->scanned[p / s.range];
         }
         /* Centres so alike that 8 bits cannot tell them apart: f32, and another try some time later. */
-        if (s.filter) looked += (double)n * km->k;
-        if (s.filter && (double)in_chunk > VAIN * (double)n * km->k) {
+        if (s.filter && !km->ctx->filter_always && (double)in_chunk > VAIN * (double)scanned) {
             s.filter = NULL;
             km->filter_rest = REST;
         }
-        looked += (double)in_chunk;
+        looked += (double)(in_chunk + scanned);
         *changed += changes;
         WNI_TRY(wni_km_apply(km, km->change, changes));
     }

@@ -13,20 +13,19 @@
 
 /* What one worker needs for a tile. */
 typedef struct wni_km_tile {
-    int64_t *row;        /* (tile) numbers of the rows that are read */
-    int32_t *lane;       /* (tile) read row of each position, -1 = none */
-    float *x;            /* (tile, ld) */
-    float *few;          /* (WNI_KM_LANES, ld) rows in play, gathered */
-    float *score;        /* (group size, WNI_KM_LANES) */
-    float *reach;        /* (tile) by position; with a little room; -inf = not in play */
-    float *base;         /* (tile) by read row from here on: l^2 = base - 2 score */
-    float *best;         /* (tile) score of the best centre so far */
-    float *second;       /* (tile) the best but one in its group */
-    float *own;          /* (tile) score of the centre it had */
-    int32_t *at, *in;    /* (tile) that centre, and its group when that was looked at, else -1 */
-    double *error;       /* (tile) */
-    int32_t *list;       /* (tile) */
-    unsigned char *flag; /* (WNI_KM_LANES) */
+    int64_t *row;     /* (tile) numbers of the rows that are read */
+    int32_t *lane;    /* (tile) read row of each position, -1 = none */
+    float *x;         /* (tile, ld) */
+    float *few;       /* (WNI_KM_LANES, ld) rows in play, gathered */
+    float *score;     /* (group size, WNI_KM_LANES) */
+    float *reach;     /* (tile) by position; with a little room; -inf = not in play */
+    float *base;      /* (tile) by read row from here on: l^2 = base - 2 score */
+    float *best;      /* (tile) score of the best centre so far */
+    float *second;    /* (tile) the best but one in its group */
+    float *own;       /* (tile) score of the centre it had */
+    int32_t *at, *in; /* (tile) that centre, and its group when that was looked at, else -1 */
+    double *error;    /* (tile) */
+    int32_t *list;    /* (tile) */
     /* with a filter */
     uint8_t *codes;             /* (tile, ld) */
     float *scale, *need, *lift; /* (tile) of the filter */
@@ -38,7 +37,9 @@ typedef struct wni_km_tile {
     float *tops;                /* (tile, 4) of 64 centres */
     float *top;                 /* (tile) of the group in progress */
     float *top_most;            /* (tile) of all groups */
-    int32_t *top_in;            /* (tile) the group that has it */
+    int32_t *top_in;            /* (tile) the group that has it, -1 = none */
+    int32_t *home;              /* (tile) group of the centre it had, -1 = none */
+    int32_t *skip;              /* (tile) that centre's place, -1 = none */
 } wni_km_tile;
 
 /* One iteration. */
@@ -90,11 +91,16 @@ static inline float wni_km_reach_up(const wni_km_step *s, int64_t row)
 /* Read rows list[0..n), n <= WNI_KM_LANES, against one group: better centres and the group's bounds. */
 void wni_km_look(const wni_km_step *s, const wni_km_tile *t, int64_t group, const int32_t *list,
                  int64_t n);
+/* Lists in t->list the read rows of positions 0..m within the reach of a group, but those whose best centre is of it;
+ * returns how many. */
+int64_t wni_km_in_reach(const wni_km_step *s, const wni_km_tile *t, int64_t row0, int64_t m,
+                        int64_t group);
 /* Positions 0..m against the groups within their reach. */
 wn_status wni_km_look_at_groups(wn_ctx *ctx, const wni_km_step *s, const wni_km_tile *t,
                                 int64_t row0, int64_t m, int64_t *looked);
-/* Rows row0..row0 + n, which are read and have their own scores, against all centres through the filter. */
+/* Positions row0..row0 + m, of which n rows are read and have their own scores, through the filter: against all groups
+ * when they are fresh, else against those within reach. Adds the pairs looked at in f32, and those in codes. */
 wn_status wni_km_tops(wn_ctx *ctx, const wni_km_step *s, const wni_km_tile *t, int64_t row0,
-                      int64_t n, int64_t *looked);
+                      int64_t m, int64_t n, int64_t *looked, int64_t *scanned);
 
 #endif

@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * All rows against all centres, with group bounds, through the int8 filter of src/scan/filter.h: its upper bounds
- * on the scores of a group's centres are a lower bound on their distance. The group with the largest bound is
- * looked at in f32; then the groups that the best centre found there does not rule out.
+ * Rows against groups of centres through the int8 filter of src/scan/filter.h: its upper bounds on the scores of a
+ * group's centres, but the one that a row has, are a lower bound on their distance. Only what is then still within
+ * the reach of the own centre is looked at in f32, first the group with the largest bound.
  */
+#include <math.h>
 #include <stdatomic.h>
 
 #include "cluster/kmeans_play.h"
 
 #define LANES WNI_KM_LANES
 
-static void most_of(const float *restrict top, int32_t group, float *restrict most,
-                    int32_t *restrict in, int64_t n)
+/* What a row's own group has beside its own centre is measured apart. */
+static void most_of(const float *restrict top, const int32_t *restrict home, int32_t group,
+                    float *restrict most, int32_t *restrict in, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
-        in[i] = top[i] > most[i] ? group : in[i];
-        most[i] = top[i] > most[i] ? top[i] : most[i];
+        const int more = (top[i] > most[i]) & (home[i] != group);
+
+        in[i] = more ? group : in[i];
+        most[i] = more ? top[i] : most[i];
     }
 }
 
@@ -29,13 +33,13 @@ static void codes_of(const float *restrict lift, const float *restrict top, floa
     }
 }
 
-/* Bounds of a group for all rows, from the top of its centres. */
+/* Bounds of a fresh group for all rows, from the top of its centres. */
 static void close_group(const wni_km_step *s, const wni_km_tile *t, int64_t row0, int64_t n,
                         int64_t group)
 {
     const wni_km_groups *g = &s->km->groups;
 
-    most_of(t->top, (int32_t)group, t->top_most, t->top_in, n);
+    most_of(t->top, t->home, (int32_t)group, t->top_most, t->top_in, n);
     for (int64_t p = 0; p < n; p += LANES)
         codes_of(t->lift + p, t->top + p, (1 - 0x1p-20f) * g->unit,
                  wni_km_bounds(g, row0 + p, group), wni_min(n - p, LANES));
@@ -50,17 +54,15 @@ static void lift_tops(float *restrict top, const float *restrict panel, int64_t 
 }
 
 /* The tops of all groups: 64 centres at a time, panel by panel to the groups they belong to. */
-static wn_status bound_groups(wn_ctx *ctx, const wni_km_step *s, const wni_km_tile *t,
-                              const wni_filter_tile *f, int64_t row0, int64_t n)
+static wn_status bound_all(wn_ctx *ctx, const wni_km_step *s, const wni_km_tile *t,
+                           const wni_filter_tile *f, int64_t row0, int64_t n)
 {
     const wni_km_groups *g = &s->km->groups;
     int64_t group = 0;
     wn_status st = WN_OK;
 
-    for (int64_t i = 0; i < n; i++) {
-        t->top[i] = t->top_most[i] = -INFINITY;
-        t->top_in[i] = 0;
-    }
+    for (int64_t i = 0; i < n; i++)
+        t->top[i] = -INFINITY;
     for (int64_t block = 0; block < s->filter->groups; block++) {
         int64_t first = block * WNI_GROUP8, end = wni_min(first + WNI_GROUP8, s->km->k);
 
@@ -80,14 +82,58 @@ done:
     return st;
 }
 
-/* The rows by the group that has their top, ascending in it: what one group looks at lies together. */
-static void order_by_group(const wni_km_step *s, const wni_km_tile *t, int64_t n)
+/* Read rows list[0..n) against the centres of one group but their own: its bounds. */
+static void bound_some(const wni_km_step *s, const wni_km_tile *t, const wni_filter_tile *f,
+                       int64_t group, const int32_t *list, int64_t n)
+{
+    const wni_km_groups *g = &s->km->groups;
+    const int64_t ld = s->km->rows.ld, from = group * g->size;
+    const float drift = wni_km_down(g->drift[group] * (1 - 0x1p-23));
+    float scale[LANES], most[LANES], low[LANES];
+    int32_t skip[LANES];
+
+    for (int64_t p = 0; p < n; p += LANES) {
+        const int32_t *some = list + p;
+        const int64_t m = wni_min(LANES, n - p);
+        const uint8_t *codes = t->codes + some[0] * ld;
+
+        if (some[m - 1] - some[0] != m - 1) {
+            uint8_t *few = (uint8_t *)t->few;
+
+            for (int64_t i = 0; i < m; i++)
+                memcpy(few + i * ld, t->codes + some[i] * ld, (size_t)ld);
+            codes = few;
+        }
+        for (int64_t i = 0; i < m; i++) {
+            scale[i] = t->scale[some[i]];
+            skip[i] = t->skip[some[i]];
+        }
+        wni_filter_most(s->filter, f, from, wni_min(from + g->size, s->km->k), codes, scale, skip,
+                        m, most);
+        for (int64_t i = 0; i < m; i++)
+            low[i] = t->lift[some[i]] - 2 * most[i];
+        for (int64_t i = 0; i < m; i++) /* rounded as in wni_km_look */
+            low[i] = (sqrtf(low[i] > 0 ? low[i] : 0) + drift) * (1 - 0x1p-20f) * g->unit;
+        for (int64_t i = 0; i < m; i++) {
+            const int32_t r = some[i];
+
+            *wni_km_bounds(g, t->row[r], group) = wni_km_code(low[i]);
+            if (most[i] > t->top_most[r]) {
+                t->top_most[r] = most[i];
+                t->top_in[r] = (int32_t)group;
+            }
+        }
+    }
+}
+
+/* The rows by their groups, those of -1 left out, ascending in each; t->start holds where the groups end. */
+static void order_by_group(const wni_km_step *s, const wni_km_tile *t, const int32_t *in, int64_t n)
 {
     int64_t groups = s->km->groups.n, at = 0;
 
     memset(t->start, 0, (size_t)groups * sizeof *t->start);
     for (int64_t i = 0; i < n; i++)
-        t->start[t->top_in[i]]++;
+        if (in[i] >= 0) t->start[in[i]]++;
     for (int64_t group = 0; group < groups; group++) {
         int64_t m = t->start[group];
 
@@ -95,14 +141,74 @@ static void order_by_group(const wni_km_step *s, const wni_km_tile *t, int64_t n
         at += m;
     }
     for (int64_t i = 0; i < n; i++)
-        t->order[t->start[t->top_in[i]]++] = (int32_t)i;
+        if (in[i] >= 0) t->order[t->start[in[i]]++] = (int32_t)i;
 }
 
-wn_status wni_km_tops(wn_ctx *ctx, const wni_km_step *s, const wni_km_tile *t, int64_t row0,
-                      int64_t n, int64_t *looked)
+/* Bounds of the groups that are in play for a row; returns the pairs of rows and centres. */
+static wn_status bound_groups(wn_ctx *ctx, const wni_km_step *s, const wni_km_tile *t,
+                              const wni_filter_tile *f, int64_t row0, int64_t m, int64_t n,
+                              int64_t *scanned)
+{
+    const wni_km *km = s->km;
+    const wni_km_groups *g = &km->groups;
+    wn_status st = WN_OK;
+
+    for (int64_t i = 0; i < n; i++) {
+        t->top_most[i] = -INFINITY;
+        t->top_in[i] = -1;
+    }
+    if (g->fresh) {
+        WNI_TRY(bound_all(ctx, s, t, f, row0, n));
+        order_by_group(s, t, t->home, n);
+        *scanned += n * km->k;
+    }
+    for (int64_t group = 0, from = 0; group < g->n; group++) {
+        int64_t in = g->fresh ? t->start[group] - from : wni_km_in_reach(s, t, row0, m, group);
+
+        if (group % 16 == 0) WNI_TRY(wni_poll(ctx));
+        bound_some(s, t, f, group, g->fresh ? t->order + from : t->list, in);
+        *scanned += in * wni_min(g->size, km->k - group * g->size);
+        from += in;
+    }
+done:
+    return st;
+}
+
+/* The group with the largest bound in f32, where it is within reach; a better centre is a shorter reach. */
+static void look_at_tops(const wni_km_step *s, const wni_km_tile *t, int64_t row0, int64_t n,
+                         int64_t *looked)
 {
     wni_km *km = s->km;
     const wni_km_groups *g = &km->groups;
+
+    for (int64_t i = 0; i < n; i++) {
+        const int32_t in = t->top_in[i];
+
+        if (in >= 0 && wni_km_code_value(*wni_km_bounds(g, t->row[i], in)) * s->unit >
+                           t->reach[t->row[i] - row0] + g->drift_up[in])
+            t->top_in[i] = -1;
+    }
+    order_by_group(s, t, t->top_in, n);
+    for (int64_t group = 0, from = 0; group < g->n; group++) {
+        const int64_t m = t->start[group] - from;
+
+        for (int64_t p = 0; p < m; p += LANES)
+            wni_km_look(s, t, group, t->order + from + p, wni_min(LANES, m - p));
+        *looked += m * wni_min(g->size, km->k - group * g->size);
+        from += m;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t row = t->row[i];
+
+        if (t->at[i] == km->labels[row]) continue;
+        km->upper[row] = wni_km_upper(&s->m, km->norm2[row], (double)t->best[i], t->error[i]);
+        t->reach[row - row0] = wni_km_reach_up(s, row);
+    }
+}
+
+wn_status wni_km_tops(wn_ctx *ctx, const wni_km_step *s, const wni_km_tile *t, int64_t row0,
+                      int64_t m, int64_t n, int64_t *looked, int64_t *scanned)
+{
     wni_filter_tile f = {.rows = n,
                          .x = t->x,
                          .codes = t->codes,
@@ -124,34 +230,15 @@ wn_status wni_km_tops(wn_ctx *ctx, const wni_km_step *s, const wni_km_tile *t, i
 
         t->lift[i] = t->plain[i] ? -INFINITY : wni_km_down(v - room); /* plain: no bound */
     }
-    WNI_TRY(bound_groups(ctx, s, t, &f, row0, n));
-    order_by_group(s, t, n);
-    for (int64_t group = 0, from = 0; group < g->n; group++) {
-        int64_t m = 0;
-
-        while (from + m < n && t->top_in[t->order[from + m]] == group)
-            m++;
-        for (int64_t p = 0; p < m; p += LANES)
-            wni_km_look(s, t, group, t->order + from + p, wni_min(LANES, m - p));
-        *looked += m * wni_min(g->size, km->k - group * g->size);
-        from += m;
-    }
-    for (int64_t i = 0; i < n; i++) {
-        double norm2 = km->norm2[row0 + i];
-
-        km->upper[row0 + i] = wni_km_upper(&s->m, norm2, (double)t->best[i], t->error[i]);
-        t->reach[i] = wni_km_reach_up(s, row0 + i);
-        t->lane[i] = (int32_t)i;
-    }
-    for (int64_t i = n; i < wni_round_up(n, LANES); i++)
-        t->reach[i] = -INFINITY;
-    WNI_TRY(wni_km_look_at_groups(ctx, s, t, row0, n, looked));
+    WNI_TRY(bound_groups(ctx, s, t, &f, row0, m, n, scanned));
+    look_at_tops(s, t, row0, n, looked);
+    WNI_TRY(wni_km_look_at_groups(ctx, s, t, row0, m, looked));
     for (int64_t i = 0; i < n; i++)
-        verified += !t->plain[i] && t->count[i] > 1;
+        verified += !t->plain[i] && t->count[i] > 0;
     atomic_fetch_add(&ctx->filter_rows, n - f.n_plain);
     atomic_fetch_add(&ctx->filter_plain, f.n_plain);
     atomic_fetch_add(&ctx->filter_verified, verified);
-    atomic_fetch_add(&ctx->filter_candidates, *looked - before);
+    atomic_fetch_add(&ctx->filter_candidates, *looked - before + n);
 done:
     return st;
 }

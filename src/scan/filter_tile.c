@@ -21,6 +21,10 @@ int64_t wni_filter_tile_rows(const wn_ctx *ctx, const wni_filter *f, int64_t que
     return wni_max(rows / 12 * 12, TILE_ROWS_MIN);
 }
 
+/* What wni_filter_most does at once. */
+#define MOST_ROWS    64
+#define MOST_COLUMNS 256
+
 /* Parts of the block, each rounded up to whole lines. */
 typedef struct parts {
     int64_t x, codes, scale, need, best, own, shift, doubt, plain, count, known, hinted, lead, next,
@@ -160,15 +164,50 @@ float wni_filter_need(const wni_filter_tile *t, int64_t r, float score)
     return -wni_filter_up(-(v - 0x1p-50 * (fabs((double)score) + fabs(t->shift[r]))));
 }
 
-/* Half of what upper and lower of the 64 columns from `at` are apart, in units of a row's scale. */
-static void spread_of(const wni_filter *f, const wni_filter_tile *t, int64_t at, float *spread)
+/* Half of what upper and lower of n columns from `at` are apart, in units of a row's scale. */
+static void spread_of_some(const wni_filter *f, const wni_filter_tile *t, int64_t at, int64_t n,
+                           float *spread)
 {
     const float grow = 1 + 0x1p-19f,
                 a = wni_filter_up(t->a + (8 * WNI_FILTER_U + f->loss) * (t->a + t->b));
     const float b = wni_filter_up(t->b), c = wni_filter_up(t->c);
 
-    for (int64_t i = 0; i < WNI_GROUP8; i++)
+    for (int64_t i = 0; i < n; i++)
         spread[i] = grow * (a * f->norm[at + i] + b * f->error[at + i] + c * f->length[at + i]);
+}
+
+static void spread_of(const wni_filter *f, const wni_filter_tile *t, int64_t at, float *spread)
+{
+    spread_of_some(f, t, at, WNI_GROUP8, spread);
+}
+
+void wni_filter_most(const wni_filter *f, const wni_filter_tile *t, int64_t from, int64_t end,
+                     const uint8_t *codes, const float *scale, const int32_t *skip, int64_t m,
+                     float *most)
+{
+    float spread[MOST_COLUMNS] __attribute__((aligned(WNI_ALIGN))), more[MOST_ROWS];
+
+    from = from / WNI_PANEL8 * WNI_PANEL8;
+    for (int64_t r = 0; r < m; r += MOST_ROWS) {
+        const int64_t rows = wni_min(MOST_ROWS, m - r);
+
+        for (int64_t at = from; at < end; at += MOST_COLUMNS) {
+            const int64_t n = wni_round_up(wni_min(MOST_COLUMNS, end - at), WNI_PANEL8);
+            const wni_group8 group = {.codes = f->codes + at * f->ld,
+                                      .start = f->start + at,
+                                      .scale = f->scale + at,
+                                      .spread = spread,
+                                      .high = f->high + at,
+                                      .low = f->low + at,
+                                      .first = (int32_t)at};
+
+            spread_of_some(f, t, at, n, spread);
+            f->kernels->most8(&group, n / WNI_PANEL8, codes + r * f->ld, rows, f->ld, scale + r,
+                              skip + r, at == from ? most + r : more);
+            for (int64_t i = 0; i < rows && at > from; i++)
+                most[r + i] = more[i] > most[r + i] ? more[i] : most[r + i];
+        }
+    }
 }
 
 void wni_filter_tops(const wni_filter *f, const wni_filter_tile *t, int64_t g, float *top)

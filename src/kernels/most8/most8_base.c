@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+
+#include "kernels/fused.h"
+#include "kernels/variants.h"
+
+/* The integers of one row and 16 columns. */
+static void panel_sums(const int8_t *codes, const uint8_t *x, int64_t ld, int32_t *sum)
+{
+    for (int64_t i = 0; i < ld; i += 4, codes += 4 * WNI_PANEL8)
+        for (int64_t c = 0; c < WNI_PANEL8; c++)
+            sum[c] += x[i] * codes[4 * c] + x[i + 1] * codes[4 * c + 1] +
+                      x[i + 2] * codes[4 * c + 2] + x[i + 3] * codes[4 * c + 3];
+}
+
+void wni_most8_base(const wni_group8 *group, int64_t panels, const uint8_t *x, int64_t m,
+                    int64_t ld, const float *scale, const int32_t *skip, float *most)
+{
+    for (int64_t r = 0; r < m; r++) {
+        most[r] = -INFINITY;
+        for (int64_t p = 0; p < panels * WNI_PANEL8; p += WNI_PANEL8) {
+            int32_t sum[WNI_PANEL8];
+
+            for (int64_t c = 0; c < WNI_PANEL8; c++)
+                sum[c] = group->start[p + c];
+            panel_sums(group->codes + p * ld, x + r * ld, ld, sum);
+            for (int64_t c = 0; c < WNI_PANEL8; c++) {
+                float upper = wni_fused(
+                    scale[r], wni_fused(group->scale[p + c], (float)sum[c], group->spread[p + c]),
+                    group->high[p + c]);
+
+                if (upper > most[r] && group->first + p + c != skip[r]) most[r] = upper;
+            }
+        }
+    }
+}
