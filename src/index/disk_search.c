@@ -2,7 +2,7 @@
  *
  * Searching lists on the disk. The lists of a group of queries are asked for ahead, so that several are on
  * their way while one is compared; each is read once, checked, and compared with all queries that want it. A
- * row met in several lists counts once.
+ * row met in several lists counts once. A query whose lists have too few rows goes on to farther ones.
  */
 #include <math.h>
 #include <string.h>
@@ -14,6 +14,8 @@
 #define GROUP_MAX   128                /* queries that go together */
 #define GROUP_BYTES ((int64_t)4 << 20) /* of their scratch */
 #define AHEAD_BYTES ((int64_t)2 << 20) /* of lists asked for before they are read */
+#define MORE        16 /* lists that a query with too few rows goes on to at a time */
+#define MORE_NODES  32 /* nodes that are looked for then, and ever twice as many */
 #define COVER       8 /* rows for each candidate wanted that are seen before a far list is left out */
 
 typedef struct job {
@@ -24,8 +26,9 @@ typedef struct job {
     const wni_ask *ask;
     wni_found *found;
     int64_t d, ld;
-    int64_t lists;               /* that a query reads, at most */
+    int64_t lists;               /* that a query reads, but for too few rows in them */
     int64_t nodes;               /* whose lists these are, at most */
+    int64_t enough;              /* rows that each query gets */
     double far2;                 /* squared (1 + prune); Inf = nothing is left out */
     int64_t *visited, *compared; /* (threads) */
 } job;
@@ -35,7 +38,7 @@ typedef struct group {
     float *rows;      /* (m, ld) queries */
     int64_t *near;    /* (m, nodes), nearest first */
     float *dist2;     /* (m, nodes) */
-    wni_keyed *pairs; /* (m, lists): list, query */
+    wni_keyed *pairs; /* (m, lists) or (MORE): list, query */
     int64_t n_pairs;
     unsigned char *bytes; /* of a list; NULL where they are in memory */
     float *wide;          /* (most rows, ld) of a list; NULL where rows are read in place */
@@ -188,6 +191,89 @@ done:
     return st;
 }
 
+/* Reads the lists of all pairs, and takes their rows. */
+static wn_status read_lists(wn_ctx *ctx, const job *j, group *g, int64_t q0, int worker)
+{
+    int64_t next = 0, ahead = 0;
+    wn_status st = WN_OK;
+
+    wni_keyed_sort(g->pairs, g->n_pairs);
+    j->visited[worker] += g->n_pairs;
+    for (int64_t p = 0, last; p < g->n_pairs; p = last) {
+        const int64_t list = (int64_t)g->pairs[p].key;
+
+        WNI_TRY(wni_poll(ctx));
+        ask_ahead(j, g, p, &next, &ahead);
+        for (last = p + 1; last < g->n_pairs && (int64_t)g->pairs[last].key == list; last++)
+            ;
+        WNI_TRY(compare(ctx, j, g, q0, g->pairs + p, last - p, &j->compared[worker]));
+        ahead -= j->v->list_at[list + 1] - j->v->list_at[list];
+    }
+    g->n_pairs = 0;
+done:
+    return st;
+}
+
+/* ---- too few rows ---------------------------------------------------------------------------------------------- */
+
+/* The lists of some nodes, nearest first, that query i has not read (bits in `read`), until it has rows enough. */
+static wn_status go_along(wn_ctx *ctx, const job *j, group *g, int64_t q0, int64_t i,
+                          const int64_t *near, int64_t nodes, uint64_t *read, int worker)
+{
+    const wni_disk *v = j->v;
+    wn_status st = WN_OK;
+
+    for (int64_t r = 0; r < nodes && near[r] >= 0 && g->size[i] < j->enough; r++)
+        for (int64_t l = v->node_list[near[r]]; l < v->node_list[near[r] + 1]; l++) {
+            if (wni_bit(read, l)) continue;
+            read[l >> 6] |= (uint64_t)1 << (l & 63);
+            g->pairs[g->n_pairs++] = (wni_keyed){(uint64_t)l, i};
+            if (g->n_pairs == MORE) WNI_TRY(read_lists(ctx, j, g, q0, worker));
+        }
+    st = read_lists(ctx, j, g, q0, worker);
+done:
+    return st;
+}
+
+/* Query i reads on, ever farther, until it has rows enough or knows all lists; under a filter not for longer than
+ * it takes to fetch the rows that are allowed. */
+static wn_status go_on(wn_ctx *ctx, const job *j, group *g, int64_t q0, int64_t i, int worker)
+{
+    const wni_disk *v = j->v;
+    const int64_t before = j->visited[worker];
+    uint64_t *read = NULL;
+    int64_t *near = NULL;
+    float *dist2 = NULL;
+    wn_status st = WN_OK;
+
+    WNI_NEW0(ctx, read, (v->lists + 63) / 64);
+    choose(j, g, i);
+    for (int64_t p = 0; p < g->n_pairs; p++)
+        read[g->pairs[p].key >> 6] |= (uint64_t)1 << (g->pairs[p].key & 63);
+    g->n_pairs = 0;
+    for (int64_t nodes = wni_max(2 * j->nodes, MORE_NODES);; nodes *= 2) {
+        const int64_t some = wni_min(nodes, v->nodes);
+
+        WNI_NEW(ctx, near, some);
+        WNI_NEW(ctx, dist2, some);
+        WNI_TRY(wni_disk_near(ctx, v, g->rows + i * j->ld, 1, some, near, dist2));
+        WNI_TRY(go_along(ctx, j, g, q0, i, near, some, read, worker));
+        wni_free(ctx, near);
+        wni_free(ctx, dist2);
+        near = NULL;
+        dist2 = NULL;
+        if (g->size[i] >= j->enough || some == v->nodes) break;
+        if (j->ask->allowed && 2 * (j->visited[worker] - before) > j->ask->n_allowed) break;
+    }
+done:
+    wni_free(ctx, read);
+    wni_free(ctx, near);
+    wni_free(ctx, dist2);
+    return st;
+}
+
+/* ---- queries ---------------------------------------------------------------------------------------------------- */
+
 static wn_status make_group(wn_ctx *ctx, const job *j, int64_t m, group *g)
 {
     const wni_disk *v = j->v;
@@ -196,7 +282,7 @@ static wn_status make_group(wn_ctx *ctx, const job *j, int64_t m, group *g)
     WNI_NEW(ctx, g->rows, m * j->ld);
     WNI_NEW(ctx, g->near, m * j->nodes);
     WNI_NEW(ctx, g->dist2, m * j->nodes);
-    WNI_NEW(ctx, g->pairs, m * j->lists);
+    WNI_NEW(ctx, g->pairs, wni_max(m * j->lists, MORE));
     WNI_NEW(ctx, g->open, v->most_rows);
     WNI_NEW(ctx, g->keys, v->most_rows);
     WNI_NEW0(ctx, g->size, m);
@@ -223,7 +309,6 @@ static wn_status range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_
 {
     const job *j = arg;
     const int64_t m = end - begin, want = j->ask->want;
-    int64_t next = 0, ahead = 0;
     group g = {0};
     wn_status st = WN_OK;
 
@@ -232,18 +317,9 @@ static wn_status range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_
     WNI_TRY(wni_disk_near(ctx, j->v, g.rows, m, j->nodes, g.near, g.dist2));
     for (int64_t i = 0; i < m; i++)
         choose(j, &g, i);
-    wni_keyed_sort(g.pairs, g.n_pairs);
-    j->visited[worker] += g.n_pairs;
-    for (int64_t p = 0, last; p < g.n_pairs; p = last) {
-        const int64_t list = (int64_t)g.pairs[p].key;
-
-        WNI_TRY(wni_poll(ctx));
-        ask_ahead(j, &g, p, &next, &ahead);
-        for (last = p + 1; last < g.n_pairs && (int64_t)g.pairs[last].key == list; last++)
-            ;
-        WNI_TRY(compare(ctx, j, &g, begin, g.pairs + p, last - p, &j->compared[worker]));
-        ahead -= j->v->list_at[list + 1] - j->v->list_at[list];
-    }
+    WNI_TRY(read_lists(ctx, j, &g, begin, worker));
+    for (int64_t i = 0; i < m; i++)
+        if (g.size[i] < j->enough) WNI_TRY(go_on(ctx, j, &g, begin, i, worker));
     for (int64_t i = 0; i < m; i++) {
         float *key = j->found->key + (begin + i) * want;
         int64_t *at = j->found->at + (begin + i) * want;
@@ -303,6 +379,7 @@ wn_status wni_disk_search(wn_ctx *ctx, const wn_index *index, const wni_segment 
 
     j.lists = wni_min(lists_of(ask, j.v), j.v->lists);
     j.nodes = wni_min(j.lists, j.v->nodes);
+    j.enough = wni_min(ask->k, ask->allowed ? ask->n_allowed : s->n);
     j.far2 = j.lists == j.v->lists ? INFINITY : (1 + p->prune) * (1 + p->prune);
     WNI_NEW0(ctx, j.visited, threads);
     WNI_NEW0(ctx, j.compared, threads);

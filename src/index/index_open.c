@@ -8,6 +8,7 @@
 #include "index/index_files.h"
 #include "io/folder_lock.h"
 #include "io/memfolder.h"
+#include "pool/pool_use.h"
 
 #define OPEN_ATTEMPTS 32
 
@@ -224,7 +225,8 @@ static wn_status open_rows(wn_ctx *ctx, const wn_index *index, wni_segment *s)
         wn_pool_options_init(&opt);
         opt.metric = (int32_t)index->metric;
         opt.dtype = dtype == WN_BF16 ? dtype : -1;
-        st = wn_pool_open(ctx, (const char *const *)&a->path, 1, &opt, &rows);
+        WNI_TRY(wn_pool_open(ctx, (const char *const *)&a->path, 1, &opt, &rows));
+        st = wni_pool_unmap(ctx, rows);
     } else {
         WNI_TRY(wni_array_map(ctx, a, a->opened));
         a->used = !s->kind->rows_on_disk;

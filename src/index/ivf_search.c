@@ -22,8 +22,9 @@ typedef struct job {
     const wni_ask *ask;
     wni_found *found;
     int64_t d, ld;
-    int64_t lists;               /* that a query reads, at most */
+    int64_t lists;               /* that a query reads, but for too few rows in them */
     int64_t ranked;              /* that are looked at for that; more under a filter */
+    int64_t enough;              /* rows that each query gets */
     double far2;                 /* squared (1 + prune); Inf = nothing is left out */
     int64_t code_bytes;          /* of a query made ready, whole lines */
     int64_t *visited, *compared; /* (threads) */
@@ -36,7 +37,7 @@ typedef struct group {
     int64_t *near;    /* (m, ranked) lists, nearest first */
     float *score;     /* (m, ranked) */
     float *scores;    /* WNI_NEAR_SCORES */
-    wni_keyed *pairs; /* (m, lists): list, query; LATER when it is not the first of the query */
+    wni_keyed *pairs; /* (m, ranked): list, query; LATER when it is not the first of the query */
     int64_t n_pairs;
     int32_t
         *open; /* (lists of the index) allowed rows of each, -1 = not counted yet; under a filter */
@@ -84,7 +85,7 @@ void wni_near_centers(const wni_kernels *kernels, const wni_mat *centers, const 
 }
 
 /* The lists that query i reads: the nearest that have an allowed row, but, once a quarter of them and enough rows are
- * seen, none far beyond the nearest centre. */
+ * seen, none far beyond the nearest centre; and some more where these have too few rows. */
 static int64_t choose(const job *j, group *g, int64_t i)
 {
     const int64_t *near = g->near + i * j->ranked;
@@ -93,7 +94,7 @@ static int64_t choose(const job *j, group *g, int64_t i)
     const double reach = fmax(norm2 - 2 * (double)score[0], 0) * j->far2;
     int64_t lists = 0, rows = 0, all = 0;
 
-    for (int64_t r = 0; r < j->ranked && lists < j->lists; r++) {
+    for (int64_t r = 0; r < j->ranked && (lists < j->lists || rows < j->enough); r++) {
         const int64_t list = near[r];
         int64_t size;
 
@@ -154,7 +155,7 @@ static wn_status range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_
     WNI_NEW(ctx, g.near, m * j->ranked);
     WNI_NEW(ctx, g.score, m * j->ranked);
     WNI_NEW(ctx, g.scores, WNI_NEAR_SCORES);
-    WNI_NEW(ctx, g.pairs, m * j->lists);
+    WNI_NEW(ctx, g.pairs, m * j->ranked);
     WNI_NEW(ctx, g.keys, j->v->longest);
     WNI_NEW0(ctx, g.size, m);
     if (j->ask->allowed) {
@@ -242,12 +243,13 @@ wn_status wni_ivf_search(wn_ctx *ctx, const wn_index *index, const wni_segment *
     wn_status st = WN_OK;
 
     j.lists = wni_min(lists_of(ask, j.v), j.v->lists);
-    j.ranked = ask->allowed ? wni_min(4 * j.lists + 16, j.v->lists) : j.lists;
+    j.ranked = wni_min((ask->allowed ? 4 * j.lists : j.lists) + 16, j.v->lists);
+    j.enough = wni_min(ask->k, ask->allowed ? ask->n_allowed : s->n);
     j.far2 = j.lists == j.v->lists ? INFINITY : (1 + p->prune) * (1 + p->prune);
     j.code_bytes = wni_round_up(wni_code_scratch_bytes(j.v->code), 64);
     WNI_NEW0(ctx, j.visited, threads);
     WNI_NEW0(ctx, j.compared, threads);
-    bytes = j.ld * 4 + j.code_bytes + j.ranked * 12 + j.lists * 16 + want * 12;
+    bytes = j.ld * 4 + j.code_bytes + j.ranked * 28 + want * 12;
     grain = wni_min(wni_min(GROUP_MAX, GROUP_BYTES / bytes), (ask->n + threads - 1) / threads);
     WNI_TRY(wni_parallel(ctx, ask->n, wni_max(grain, 1), range, &j));
     for (int64_t t = 0; t < threads; t++) {

@@ -337,18 +337,26 @@ static int32_t shard_of(const wn_pool *root, int64_t row)
     return low;
 }
 
-wn_status wni_pool_need(wn_ctx *ctx, const wn_pool *pool, int64_t bytes, const char *what)
+wn_status wni_pool_unmap(wn_ctx *ctx, const wn_pool *pool)
 {
     const wn_pool *root = root_of(pool);
     wn_status st = WN_OK;
 
-    if (bytes <= wni_budget_left(ctx)) return WN_OK;
     for (int32_t i = 0; i < root->n_shards && st == WN_OK; i++) {
         if (!root->shard[i].map.base) continue;
         st = wni_vecfile_unmap(ctx, &root->shard[i], i < FILES_OPEN);
         if (st == WN_OK) warn_slow(ctx, &root->shard[i]);
     }
-    return st == WN_OK ? wni_budget_need(ctx, bytes, what) : st;
+    return st;
+}
+
+wn_status wni_pool_need(wn_ctx *ctx, const wn_pool *pool, int64_t bytes, const char *what)
+{
+    wn_status st;
+
+    if (bytes <= wni_budget_left(ctx)) return WN_OK;
+    if ((st = wni_pool_unmap(ctx, pool)) != WN_OK) return st;
+    return wni_budget_need(ctx, bytes, what);
 }
 
 wn_status wni_pool_need_run(wn_ctx *ctx, const wn_pool *pool, const wn_method *method,

@@ -20,7 +20,10 @@ double wni_pool_norm_bound(const wn_pool *pool);
  * for them. When `bytes` more would not fit beside them they are let go, and rows are read by pread from
  * then on, with the same result. Only from the calling thread, while no other reads the pool. */
 wn_status wni_pool_need(wn_ctx *ctx, const wn_pool *pool, int64_t bytes, const char *what);
-/* The same for a run of a method, on a pool or (NULL) without one: refuses at once what its estimate says
+/* Lets mapped files go whatever the budget: the rows are read by pread from then on, and a process that reads many
+ * of them does not grow. Only from the calling thread, while no other reads the pool. */
+wn_status wni_pool_unmap(wn_ctx *ctx, const wn_pool *pool);
+/* wni_pool_need for a run of a method, on a pool or (NULL) without one: refuses at once what its estimate says
  * would not fit. */
 wn_status wni_pool_need_run(wn_ctx *ctx, const wn_pool *pool, const wn_method *method,
                             const wn_estimate *estimate);

@@ -398,6 +398,67 @@ static void same_bytes_everywhere(void **state)
     free(v);
 }
 
+/* Rows that are alone in their lists: a query there goes on to other lists, and the rows are never all compared;
+ * where all rows are asked for, all lists are read. */
+static void lists_of_few_rows(void **state)
+{
+    enum { FAR = 60 };
+    const char *params[] = {"copies", "1", NULL};
+    float *v = ts_blobs(N, D, 10, 0.1, 1, NULL), *far = ts_normal(FAR, D, 9);
+    wn_ctx *ctx = ts_ctx(2, -1);
+    wn_hits *hits, *truth;
+
+    (void)state;
+    for (int64_t i = 0; i < FAR * D; i++)
+        v[(N - FAR) * D + i] = far[i] *= 50;
+    ts_ok(ctx, ts_index(ctx, "flat", v, N, D, NULL, "few-flat"));
+    ts_ok(ctx, ts_index(ctx, "disk", v, N, D, params, "few"));
+    ts_ok(ctx, ts_index_search(ctx, "few", far, FAR, D, K, 1, 1, &hits));
+    assert_string_equal(hits->report.route, "disk");
+    assert_true(hits->report.visited > 2 * FAR);
+    assert_true(hits->report.compared < FAR * (int64_t)N / 2);
+    for (int64_t i = 0; i < FAR; i++) {
+        assert_int_equal(hits->counts[i], K);
+        assert_int_equal(hits->indices[i * K], N - FAR + i);
+    }
+    wn_hits_free(hits);
+    ts_ok(ctx, ts_index_search(ctx, "few-flat", far, 3, D, N, 0, 1, &truth));
+    ts_ok(ctx, ts_index_search(ctx, "few", far, 3, D, N, 1, 1, &hits));
+    assert_string_equal(hits->report.route, "disk");
+    same_hits(hits, truth);
+    wn_hits_free(hits);
+    wn_hits_free(truth);
+    free(far);
+    free(v);
+    wn_ctx_free(ctx);
+}
+
+/* Around the query all rows are gone: it gets those that are left, from farther lists. */
+static void all_near_rows_gone(void **state)
+{
+    static int64_t gone[N];
+    float *v = ts_blobs(N, D, 30, 0.2, 1, NULL);
+    wn_ctx *ctx = ts_ctx(2, -1);
+    int64_t n_gone = 0;
+    wn_hits *hits;
+
+    (void)state;
+    for (int64_t i = 0; i < N; i++)
+        if (dist2(v + i * D, v) < 10 || i % 2) gone[n_gone++] = i;
+    assert_in_range(n_gone, N / 2 + 2 * K, N - 4 * K);
+    ts_ok(ctx, ts_index(ctx, "disk", v, N, D, NULL, "gone"));
+    ts_ok(ctx, ts_index_delete(ctx, "gone", gone, n_gone));
+    ts_ok(ctx, ts_index_search(ctx, "gone", v, 1, D, K, 1, 1, &hits));
+    assert_int_equal(hits->counts[0], K);
+    for (int64_t i = 0; i < K; i++) {
+        assert_int_equal(hits->indices[i] % 2, 0);
+        assert_true(dist2(v + hits->indices[i] * D, v) >= 10);
+    }
+    wn_hits_free(hits);
+    free(v);
+    wn_ctx_free(ctx);
+}
+
 /* So many centres that they are found by their graph: made twice, for other threads and another level. */
 static void many_centres(void **state)
 {
@@ -420,6 +481,12 @@ static void many_centres(void **state)
     ts_ok(ctx, ts_index_search(ctx, "many", q, 200, DIM, K, 0, 0.95, &hits));
     assert_true(ts_recall(hits, truth) >= 0.92);
     assert_true(hits->report.compared < (int64_t)200 * ROWS / 10);
+    wn_hits_free(hits);
+    ts_ok(ctx, ts_index_search(ctx, "many", q, 200, DIM, 50, 1, 1, &hits));
+    assert_string_equal(hits->report.route, "disk");
+    assert_int_equal(hits->report.short_hits, 0);
+    wn_hits_free(hits);
+    ts_ok(ctx, ts_index_search(ctx, "many", q, 200, DIM, K, 0, 0.95, &hits));
     ts_ok(other, ts_index(other, "disk", v, ROWS, DIM, params, "many2"));
     snprintf(one, sizeof one, "%s", ts_path("many"));
     assert_true(ts_same_tree(one, ts_path("many2")));
@@ -552,6 +619,8 @@ int main(void)
         cmocka_unit_test(types_of_rows),
         cmocka_unit_test(rows_that_go_and_come),
         cmocka_unit_test(equal_rows),
+        cmocka_unit_test(lists_of_few_rows),
+        cmocka_unit_test(all_near_rows_gone),
         cmocka_unit_test(damaged_lists),
         cmocka_unit_test(same_bytes_everywhere),
         cmocka_unit_test(many_centres),
