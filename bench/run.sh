@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Benchmarks beside the peers.
-#   run.sh [BUILD] [scan|kmeans|memory|graph|select|sampler|minhash|python|hnsw|tenants|selection...]
+#   run.sh [BUILD] [scan|kmeans|memory|graph|select|sampler|minhash|python|hnsw|tenants|disk|selection...]
 # UPDATE=1 writes docs/benchmarks.md and, of selection, docs/selection.md. ROUNDS=3, ROWS, DIM, K change the size;
+# disk is of 10,000,000 rows and needs 31 GB, ROWS=1000000 a tenth of it and a minute.
 # QUICK=1 makes selection a matter of minutes, SCALE=0.02 scan one of seconds; SCAN="w1 w4" is a part of it.
 set -u
 cd "$(dirname "$0")/.."
@@ -60,7 +61,7 @@ for what in "$@"; do
     selection) "$venv/bin/python" bench/bench_selection.py "$build" ${QUICK:+--quick} || rc=1 ;;
     *)
         echo "bench: no benchmark '$what': scan, kmeans, memory, graph, select, sampler, minhash, python, hnsw," \
-            "tenants or selection" >&2
+            "tenants, disk or selection" >&2
         rc=2
         ;;
     esac
