@@ -467,7 +467,7 @@ const wn_method wni_method_index_tenants = {
     .papers = "jin2024",
     .cost =
         "n d sqrt(n) to build; a query grows with the rows of its tenant; codes, 8 bytes a row, "
-        "a centre for about 40 rows",
+        "a centre for about 15 rows",
     .flags = WN_METHOD_SEEDED | WN_METHOD_OUT_OF_CORE,
     .params = wni_param_rows,
     .n_params = WN_PARAM_COUNT,

@@ -68,7 +68,7 @@ void wni_tenants_rows_free(wn_ctx *ctx, wni_tenants_rows *rows);
 wn_status wni_tenants_centers_make(wn_ctx *ctx, const wn_pool *pool, const wni_tenants_tree *tree,
                                    const wni_tenants_rows *rows, wni_mat *centers, float **spread);
 
-/* The nearest row of a list is expected about as far as the mean, and farther the less so: half of the spread counts. */
+/* Of two lists as far away the one whose rows lie closer together has the nearer rows: half of the spread counts. */
 #define WNI_TENANTS_SPREAD 0.5f
 
 /* half (centers) so that dot(x, c) - half ranks: half the squared norm, and of the spread that share. */

@@ -40,6 +40,7 @@ typedef struct job {
 
 /* Scratch of a range. */
 typedef struct scratch {
+    char *block;   /* of all but the heap */
     float *row;    /* (ld) */
     char *ready;   /* (code_bytes) */
     float *scores; /* (SCORES) */
@@ -295,30 +296,37 @@ done:
     return st;
 }
 
+/* One block: a search for few rows takes no longer than a few allocations. */
+static wn_status scratch_new(wn_ctx *ctx, const job *j, scratch *w)
+{
+    const int64_t room = wni_max(j->v->longest, RUN);
+    const int64_t ranked = wni_round_up(j->ranked, 16), rows = wni_round_up(room, 16);
+    const int64_t floats = j->ld + SCORES + ranked + 2 * ranked + 2 * rows;
+    wn_status st = WN_OK;
+
+    WNI_NEW(ctx, w->block, floats * 4 + j->code_bytes);
+    w->row = (float *)(void *)w->block;
+    w->scores = w->row + j->ld;
+    w->score = w->scores + SCORES;
+    w->near = (int64_t *)(void *)(w->score + ranked);
+    w->keys = (float *)(void *)(w->near + ranked);
+    w->slots = (int32_t *)(void *)(w->keys + rows);
+    w->ready = (char *)(w->slots + rows);
+done:
+    return st;
+}
+
 static wn_status range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
 {
     const job *j = arg;
-    const int64_t room = wni_max(j->v->longest, RUN);
     scratch w = {0};
-    wn_status st = WN_OK;
+    wn_status st;
 
-    WNI_NEW(ctx, w.row, j->ld);
-    WNI_NEW(ctx, w.ready, j->code_bytes);
-    WNI_NEW(ctx, w.scores, SCORES);
-    WNI_NEW(ctx, w.score, j->ranked);
-    WNI_NEW(ctx, w.near, j->ranked);
-    WNI_NEW(ctx, w.keys, room);
-    if (j->ask->allowed || j->dead) WNI_NEW(ctx, w.slots, room);
+    WNI_TRY(scratch_new(ctx, j, &w));
     for (int64_t q = begin; q < end; q++)
         WNI_TRY(search_one(ctx, j, &w, q, worker));
 done:
-    wni_free(ctx, w.row);
-    wni_free(ctx, w.ready);
-    wni_free(ctx, w.scores);
-    wni_free(ctx, w.score);
-    wni_free(ctx, w.near);
-    wni_free(ctx, w.keys);
-    wni_free(ctx, w.slots);
+    wni_free(ctx, w.block);
     wni_free(ctx, w.heap);
     return st;
 }
@@ -385,8 +393,8 @@ wn_status wni_tenants_search(wn_ctx *ctx, const wn_index *index, const wni_segme
 
     take(&j, j.v, ask);
     j.code_bytes = wni_round_up(wni_code_scratch_bytes(j.v->code), WNI_ALIGN);
-    WNI_NEW0(ctx, j.visited, threads);
-    WNI_NEW0(ctx, j.compared, threads);
+    WNI_NEW0(ctx, j.visited, 2 * threads);
+    j.compared = j.visited + threads;
     WNI_TRY(wni_parallel(ctx, ask->n, QUERIES, range, &j));
     for (int64_t t = 0; t < threads; t++) {
         found->visited += j.visited[t];
@@ -395,6 +403,5 @@ wn_status wni_tenants_search(wn_ctx *ctx, const wn_index *index, const wni_segme
     found->exact = wni_code_exact(j.v->code);
 done:
     wni_free(ctx, j.visited);
-    wni_free(ctx, j.compared);
     return st;
 }

@@ -170,3 +170,26 @@ def test_searches_beside_changes(rows):
         t.join()
     assert not wrong
     assert index.ntotal == N - 400
+
+
+def test_tenants(rows, tmp_path):
+    users = np.arange(N) % 7
+    table = tmp_path / "users.jsonl"
+    table.write_text("".join(json.dumps({"user": int(u), "part": i % 3}) + "\n" for i, u in enumerate(users)))
+    index = wn.IndexTenants(tenant_column="user", list_max=16)
+    index.add(rows, table=table)
+    for tenant in (2, "2"):
+        distances, found = index.search(rows[:40] + 0.01, k=5, tenant=tenant, effort=10**6)
+        true_d, true = nearest(rows, rows[:40] + 0.01, 5, users == 2)
+        np.testing.assert_allclose(distances, true_d, rtol=1e-4, atol=1e-4)
+        assert (users[found] == 2).all() and recall(found, true) > 0.99
+    both = index.filter(where="part = 1", tenant=4)
+    _, found = index.search(rows[:40], k=5, filter=both)
+    assert (users[found] == 4).all() and (found % 3 == 1).all()
+    index.remove_ids(np.nonzero(users == 4)[0][:-2])
+    _, found = index.search(rows[:3], k=5, tenant=4)
+    assert set(found.ravel()) == set(np.nonzero(users == 4)[0][-2:]) | {-1}
+    with pytest.raises(wn.UsageError, match="no row of '9'"):
+        index.search(rows[:1], tenant=9)
+    with pytest.raises(wn.UsageError, match="table"):
+        wn.IndexTenants(tenant_column="user").add(rows)
