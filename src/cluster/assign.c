@@ -39,7 +39,8 @@ static wn_status assign_estimate(wn_ctx *ctx, const wn_cluster_input *in, const 
     WNI_TRY(check_tree(ctx, in));
     k = in->tree->level[0]->k;
     *out = (wn_estimate){0};
-    out->peak_bytes = n * 12 + k * (2 * ld * 4 + 16) + wn_ctx_threads(ctx) * ((int64_t)4 << 20);
+    out->peak_bytes = n * 12 + k * (2 * ld * 4 + 16) + wn_ctx_threads(ctx) * ((int64_t)1 << 20);
+    out->peak_bytes += wni_scan_argmin_bytes(ctx, n, k, wn_pool_dim(in->pool), out->peak_bytes);
     out->flops = 2.0 * (double)n * (double)k * (double)ld;
     out->bytes_read = 2.0 * (double)n * (double)wn_pool_dim(in->pool) *
                       (double)wn_dtype_bytes(wn_pool_dtype(in->pool));

@@ -322,14 +322,19 @@ void wni_km_estimate(wn_ctx *ctx, int64_t n, int64_t d, const wni_km_opt *opt, w
     centers = k * (ld * 8 + 64);           /* centres and their next ones */
     run = centers + k * ld * 8 + rows * 4; /* the sums, the labels */
     run += chunk * 24;
-    if (opt->bounds) run += rows * 8 + (double)wni_km_play_bytes(ctx, n, d, opt->k);
+    if (opt->bounds)
+        run += rows * 8 + (double)wni_km_play_bytes(ctx, n, d, opt->k);
+    else
+        run +=
+            (double)wni_scan_argmin_bytes(ctx, wni_min(n, WNI_KM_CHUNK), opt->k, d, (int64_t)run);
     run += (double)moved_rows_of(wni_ld(d)) * ld * 4 + threads * tile * ld * 4 + ld * 8;
     run += threads * (ld * 4 + (double)((int64_t)1 << 20)); /* column ranges, scan tiles */
     start = k * 8;
     if (init == WN_INIT_PP) {
         double batch = fmin(k, 2048);
-        start += rows * 8 + batch * (ld * 4 + 12) + chunk * 8 + threads * (ld * 120 + 1e6) +
-                 (double)wni_filter_bytes(d, (int64_t)batch, 0);
+        start +=
+            rows * 8 + batch * (ld * 4 + 12) + chunk * 8 + threads * (ld * 120 + 1e6) +
+            (double)wni_scan_argmin_bytes(ctx, (int64_t)chunk, (int64_t)batch, d, (int64_t)run);
         flops += 2 * rows * k * (double)d;
         passes += 2 * (12 + k / 2048); /* doubling up to 2048 picks, then so many each time */
     } else if (init == WN_INIT_PARALLEL) {

@@ -129,11 +129,12 @@ static wn_status judge_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, 
 int64_t wni_graph_recall_bytes(const wn_ctx *ctx, const wn_pool *pool, int64_t k, int64_t sample)
 {
     const int64_t ld = wni_ld(wn_pool_dim(pool)), threads = wn_ctx_threads(ctx);
-    const int64_t wide = k + SPARE, base = wni_max((int64_t)1 << 20, 16 * (ld + 1) * 4);
+    const int64_t wide = k + SPARE;
+    int64_t bytes;
 
     if (sample == 0) return 0;
-    return sample * (8 + 8 + 8 + 12 * wide) + threads * ((GATHER + 1) * ld + wide) * 4 + base +
-           threads * 64 * (ld + 256) * 4 + 65536;
+    bytes = sample * (8 + 8 + 8 + 12 * wide) + threads * ((GATHER + 1) * ld + wide) * 4 + 65536;
+    return bytes + wni_scan_bytes(ctx, sample, wn_pool_rows(pool), wn_pool_dim(pool), bytes);
 }
 
 wn_status wni_graph_recall(wn_ctx *ctx, const wn_pool *pool, const wn_graph *g, int64_t k,

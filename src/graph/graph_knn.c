@@ -115,7 +115,8 @@ static wn_status knn_estimate(wn_ctx *ctx, const wn_graph_input *in, const void 
     WNI_TRY(check_k(ctx, n, p.k));
     *out = (wn_estimate){0};
     /* The graph, sizes and floors, the scan. */
-    out->peak_bytes = n * (8 + p.k * 12 + 8) + wni_scan_self_bytes(ctx, n, d) + 65536;
+    out->peak_bytes = n * (8 + p.k * 12 + 8) + 65536;
+    out->peak_bytes += wni_scan_self_bytes(ctx, n, d, out->peak_bytes);
     out->flops = (double)n * (double)n * (double)wni_ld(d);
     out->bytes_read = 4.0 * (double)n * (double)d * (double)wn_dtype_bytes(wn_pool_dtype(in->pool));
 done:

@@ -124,8 +124,9 @@ static wn_status radius_estimate(wn_ctx *ctx, const wn_graph_input *in, const vo
     (void)params;
     *out = (wn_estimate){0};
     /* Floors, places of pairs, the graph's rows, the scan; pairs are not known before: 16 neighbours a row. */
-    out->peak_bytes = n * (4 + 16 + 16) + n * 8 * 36 + wni_scan_self_bytes(ctx, n, d) +
+    out->peak_bytes = n * (4 + 16 + 16) + n * 8 * 36 +
                       wn_ctx_threads(ctx) * (wni_ld(d) * 4 + WNI_PAIRS_CHUNK * 12) + 65536;
+    out->peak_bytes += wni_scan_self_bytes(ctx, n, d, out->peak_bytes);
     out->flops = (double)n * (double)n * (double)wni_ld(d);
     out->bytes_read = 5.0 * (double)n * (double)d * (double)wn_dtype_bytes(wn_pool_dtype(in->pool));
     return WN_OK;

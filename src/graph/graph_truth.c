@@ -221,17 +221,18 @@ static wn_status check_sizes(wn_ctx *ctx, const truth *t)
     return WN_OK;
 }
 
-/* What the scan takes at least, and a second comparison. */
+/* What the scan takes, or a second comparison. */
 static void estimate(wni_run *run, const truth *t)
 {
     const int64_t threads = wn_ctx_threads(run->ctx), rows = block_rows(t);
-    const int64_t scan = rows * 16 + wni_max((int64_t)1 << 20, 16 * (t->ld + 1) * 4) +
-                         threads * 64 * (t->ld + 256) * 4;
+    const int64_t held =
+        t->m * t->k * 12 + rows * (t->wide * 12 + 1) + threads * t->slot * 4 + 65536;
+    const int64_t scan =
+        wni_scan_bytes(run->ctx, rows, t->n, wn_pool_dim(t->pool), held + rows * 16);
     const int64_t again = wni_min(DOUBTS, t->m) * (8 + t->k * 12) +
                           wni_graph_exact_bytes(run->ctx, t->pool, wni_min(DOUBTS, t->m));
 
-    run->estimate.peak_bytes = t->m * t->k * 12 + rows * (t->wide * 12 + 1) + wni_max(scan, again) +
-                               threads * t->slot * 4 + 65536;
+    run->estimate.peak_bytes = held + wni_max(scan, again);
     run->estimate.flops = 2.0 * (double)t->n * (double)t->m * (double)t->ld;
     run->estimate.bytes_read = (double)t->n * (double)((t->m + rows - 1) / wni_max(rows, 1)) *
                                (double)wn_pool_dim(t->pool) *

@@ -161,7 +161,8 @@ static wn_status coverage_estimate(wn_ctx *ctx, const wn_measure_input *in, cons
     }
     *out = (wn_estimate){0};
     out->peak_bytes = n * (int64_t)(8 + 4 + 1 + sizeof(wni_keyed)) + most * 16 +
-                      wn_ctx_threads(ctx) * 4 * (READ_BYTES + ld * 4) + ((int64_t)8 << 20);
+                      wn_ctx_threads(ctx) * 4 * (READ_BYTES + ld * 4) + 65536;
+    out->peak_bytes += wni_scan_bytes(ctx, n, most, wn_pool_dim(in->pool), out->peak_bytes);
     out->flops = 2.0 * rows * (1 + p.random) * (double)n * (double)ld;
     out->bytes_read = 3.0 * bytes * in->n_chosen * (1 + p.random);
 done:

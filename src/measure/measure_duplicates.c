@@ -114,7 +114,8 @@ static wn_status duplicates_estimate(wn_ctx *ctx, const wn_measure_input *in, co
     sample = p.sample && p.sample < n ? p.sample : n;
     *out = (wn_estimate){0};
     out->peak_bytes = n * (8 + 1) + sample * (8 + 8 + 8 + 4 + 1) +
-                      wn_ctx_threads(ctx) * 4 * (READ_BYTES + wni_ld(dim) * 4) + ((int64_t)8 << 20);
+                      wn_ctx_threads(ctx) * 4 * (READ_BYTES + wni_ld(dim) * 4) + 65536;
+    out->peak_bytes += wni_scan_bytes(ctx, sample, n, dim, out->peak_bytes);
     out->flops = 2.0 * sets * (double)sample * (double)n * (double)dim;
     out->bytes_read =
         sets * (double)(n + sample) * (double)dim * (double)wn_dtype_bytes(wn_pool_dtype(in->pool));

@@ -152,8 +152,8 @@ static wn_status graph_estimate(wn_ctx *ctx, const wn_measure_input *in, const v
     sample = sample_of(&p, n);
     k = largest_degree(in->graph, p.k);
     *out = (wn_estimate){0};
-    out->peak_bytes = sample * (k * 12 + 8 * 6 + 1) + wn_ctx_threads(ctx) * wni_ld(d) * 8 +
-                      wn_ctx_threads(ctx) * ((int64_t)2 << 20) + ((int64_t)8 << 20);
+    out->peak_bytes = sample * (k * 12 + 8 * 6 + 1) + wn_ctx_threads(ctx) * wni_ld(d) * 8 + 65536;
+    out->peak_bytes += wni_scan_bytes(ctx, sample, n, d, out->peak_bytes);
     out->flops = 2.0 * (double)sample * (double)n * (double)d;
     out->bytes_read = (double)(n + sample * (1 + 2 * k)) * (double)d *
                       (double)wn_dtype_bytes(wn_pool_dtype(in->pool));

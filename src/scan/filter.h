@@ -104,6 +104,9 @@ void wni_filter_free(wn_ctx *ctx, wni_filter *f); /* NULL ok */
 wn_status wni_filter_new_wide(wn_ctx *ctx, const wni_mat *base, const float *bias,
                               wni_filter **out);
 
+/* Which heads a filter of rows of ld has: sets heads and head_step. */
+void wni_filter_heads(wni_filter *f);
+
 /* One worker's query rows, what they need, and the hits. */
 typedef struct wni_filter_tile {
     int64_t rows, room; /* at most: rows, and hits beside the 64 rows of one group */

@@ -44,8 +44,6 @@ void wni_filter_turn(wni_filter *f, int64_t block);
 /* Turns when some of the base rows then lose clearly less in codes; base, mean, n, ld are set. */
 wn_status wni_filter_choose(wn_ctx *ctx, wni_filter *f);
 
-/* Which heads a filter of rows of ld has: sets heads and head_step. */
-void wni_filter_heads(wni_filter *f);
 /* For each head h: rest[h * stride] of the codes of a row; sum[h * stride], when it is not NULL, -128 times the sum of
  * its first codes, each less 128. */
 void wni_filter_rest(const wni_filter *f, const uint8_t *codes, int64_t stride, float *rest,

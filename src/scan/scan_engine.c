@@ -193,21 +193,31 @@ static wn_status load_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, i
     return st;
 }
 
+static int64_t base_row_bytes(int64_t d)
+{
+    return (wni_ld(d) + 1) * (int64_t)sizeof(float);
+}
+
+int64_t wni_scan_block_rows(int64_t left, int64_t n, int64_t d)
+{
+    const int64_t bytes = wni_max(wni_min(left / 4, BLOCK_BYTES_MAX), BLOCK_BYTES_MIN);
+
+    /* Blocks begin at multiples of 16: sums over base rows have their lanes. */
+    return wni_min(wni_max(bytes / base_row_bytes(d) / 16 * 16, 16), n);
+}
+
 wn_status wni_scan_blocks(wn_ctx *ctx, const wni_queries *base, int half_norms, wni_block_fn use,
                           void *arg)
 {
-    const int64_t row_bytes = (wni_ld(wn_pool_dim(base->pool)) + 1) * (int64_t)sizeof(float);
-    const int64_t bytes =
-        wni_max(wni_min(wni_budget_left(ctx) / 4, BLOCK_BYTES_MAX), BLOCK_BYTES_MIN);
-    /* Blocks begin at multiples of 16: sums over base rows have their lanes. */
-    const int64_t room = wni_min(wni_max(bytes / row_bytes / 16 * 16, 16), base->n);
+    const int64_t d = wn_pool_dim(base->pool), row_bytes = base_row_bytes(d);
+    const int64_t room = wni_scan_block_rows(wni_budget_left(ctx), base->n, d);
     wni_mat block = {0};
     wni_ahead *ahead = NULL;
     float *half = NULL;
     wn_status st = WN_OK;
 
     if (room == 0) return WN_OK;
-    WNI_TRY(wni_mat_new(ctx, room, wn_pool_dim(base->pool), &block));
+    WNI_TRY(wni_mat_new(ctx, room, d, &block));
     if (half_norms) WNI_NEW(ctx, half, room);
     if (!base->rows) /* the next block comes from the disk while this one is in use */
         WNI_TRY(wni_ahead_start(ctx, base->pool, base->first, base->n, room * row_bytes, &ahead));

@@ -25,6 +25,12 @@ typedef wn_status (*wni_block_fn)(wn_ctx *ctx, void *arg, const wni_mat *block, 
 wn_status wni_scan_blocks(wn_ctx *ctx, const wni_queries *base, int half_norms, wni_block_fn use,
                           void *arg);
 
+/* Rows of such a block of a base of n rows, with so much of the budget left. */
+int64_t wni_scan_block_rows(int64_t left, int64_t n, int64_t d);
+
+/* What a filter of n rows may take with its tiles when so much is left, in either width or both. */
+int64_t wni_filter_most(const wn_ctx *ctx, int64_t queries, int64_t n, int64_t d, int64_t left);
+
 /* wni_scan_pool that keeps `bias` (or NULL) up to date for the epilogue while it runs. */
 wn_status wni_scan_stream(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base,
                           const wni_epilogue *epilogue, void *self, wni_block_bias *bias);

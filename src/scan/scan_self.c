@@ -163,23 +163,25 @@ static int64_t row_bytes(int64_t d)
 }
 
 /* Rows of a block, of blocks of equal length. */
-static int64_t block_rows(const wn_ctx *ctx, int64_t n, int64_t d)
+static int64_t block_rows(int64_t left, int64_t n, int64_t d)
 {
     int64_t bytes = wni_min(wni_max(n * row_bytes(d) / BLOCKS, BLOCK_BYTES_SMALL), BLOCK_BYTES_MAX);
     int64_t rows, blocks;
 
-    bytes = wni_max(wni_min(bytes, wni_budget_left(ctx) / 4), BLOCK_BYTES_MIN);
+    bytes = wni_max(wni_min(bytes, left / 4), BLOCK_BYTES_MIN);
     rows = wni_max(bytes / row_bytes(d), 16);
     blocks = (n + rows - 1) / rows;
     return (n + blocks - 1) / blocks;
 }
 
-int64_t wni_scan_self_bytes(const wn_ctx *ctx, int64_t n, int64_t d)
+int64_t wni_scan_self_bytes(const wn_ctx *ctx, int64_t n, int64_t d, int64_t held)
 {
-    const int64_t rows = wni_min(n, wni_max(BLOCK_BYTES_MIN / row_bytes(d), 16));
+    const int64_t own = n * (int64_t)sizeof(float) + wni_self_work_bytes(ctx) + 4096;
+    const int64_t left = wni_max(wni_budget_left(ctx) - held - own, 0);
+    const int64_t rows = n > 0 ? block_rows(left, n, d) : 0;
+    const int64_t blocks = (rows < n ? 2 : 1) * rows * row_bytes(d);
 
-    return (rows < n ? 2 : 1) * rows * row_bytes(d) + n * (int64_t)sizeof(float) +
-           wni_self_work_bytes(ctx) + 4096;
+    return own + blocks + wni_filter_most(ctx, n, rows, d, left - blocks);
 }
 
 wn_status wni_scan_self(wn_ctx *ctx, wni_self *scan)
@@ -192,7 +194,7 @@ wn_status wni_scan_self(wn_ctx *ctx, wni_self *scan)
 
     scan->half = NULL;
     if (n < 2) return WN_OK;
-    rows = block_rows(ctx, n, d);
+    rows = block_rows(wni_budget_left(ctx), n, d);
     blocks = (n + rows - 1) / rows;
     if (scan->l2) WNI_NEW(ctx, scan->half, n);
     WNI_TRY(wni_self_work_new(ctx, &s));

@@ -33,7 +33,8 @@ typedef struct wni_self {
 
 /* Cost: n (n - 1) / 2 dot products; the pool is read (blocks + 1) / 2 times, in blocks of 8 to 64 MB. */
 wn_status wni_scan_self(wn_ctx *ctx, wni_self *scan);
-/* Bytes that it takes at least, beside the caller's arrays. */
-int64_t wni_scan_self_bytes(const wn_ctx *ctx, int64_t n, int64_t d);
+/* Bytes that it may take, when its caller holds `held` more than now: as much of the budget as it would then, and what
+ * it needs in any case. */
+int64_t wni_scan_self_bytes(const wn_ctx *ctx, int64_t n, int64_t d, int64_t held);
 
 #endif

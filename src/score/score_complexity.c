@@ -7,6 +7,7 @@
 #include "base/param.h"
 #include "kernels/kernels.h"
 #include "pool/tree_io.h"
+#include "scan/scan_self.h"
 #include "score/score_impl.h"
 
 extern const wn_method wni_method_score_complexity;
@@ -120,9 +121,8 @@ int64_t wn_cluster_complexity_bytes(const wn_ctx *ctx, const wn_tree *tree, int3
                                     int64_t nearest)
 {
     const wn_partition *p = tree->level[level >= 1 && level <= tree->levels ? level - 1 : 0];
-    const int64_t ld = wni_ld(p->d), threads = wn_ctx_threads(ctx), k = p->k;
-    int64_t inter = k * (8 + 8 + wni_min(nearest, k) * 12) +
-                    wni_max((int64_t)1 << 20, 17 * (ld + 1) * 4) + threads * 64 * (ld + 256) * 4;
+    const int64_t k = p->k;
+    int64_t inter = k * (8 + 8 + wni_min(nearest, k) * 12) + wni_scan_self_bytes(ctx, k, p->d, 0);
     int64_t intra = tree->level[0]->n * 4 + k * 8 + wni_similarity_bytes(ctx, p->d);
 
     return wni_level_bytes(tree, level) + wni_max(inter, intra) + 4096;

@@ -64,8 +64,9 @@ static wn_status margin_estimate(wn_ctx *ctx, const wn_score_input *in, const vo
     /* Scores, centres, the block, the scan's centres and tiles. */
     out->peak_bytes = n * 4 + wni_level_bytes(in->tree, p.level) +
                       in->tree->level[p.level - 1]->k * 8 + wni_min(n, BLOCK_ROWS) * (2 * 12 + 8) +
-                      wni_max((int64_t)1 << 20, 17 * (ld + 1) * 4) +
-                      threads * (GRAIN * ld + 64 * (ld + 256)) * 4 + 65536;
+                      threads * GRAIN * ld * 4 + 65536;
+    out->peak_bytes += wni_scan_bytes(ctx, wni_min(n, BLOCK_ROWS), in->tree->level[p.level - 1]->k,
+                                      d, out->peak_bytes);
     out->flops = 2.0 * (double)n * (double)in->tree->level[p.level - 1]->k * (double)d;
     out->bytes_read = 2.0 * (double)n * (double)d * (double)wn_dtype_bytes(wn_pool_dtype(in->pool));
 done:

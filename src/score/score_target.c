@@ -90,9 +90,9 @@ static wn_status target_estimate(wn_ctx *ctx, const wn_score_input *in, const vo
                         (long long)p.k, (long long)m, m == 1 ? "" : "s",
                         m ? "lower --k" : "give a target that is not empty");
     *out = (wn_estimate){0};
-    out->peak_bytes = n * 4 + block_rows(n, p.k) * (p.k * 12 + 8) +
-                      wni_max((int64_t)1 << 20, 17 * (ld + 1) * 4) +
-                      threads * ((1 + GATHER) * ld + 64 * (ld + 256)) * 4 + 65536;
+    out->peak_bytes =
+        n * 4 + block_rows(n, p.k) * (p.k * 12 + 8) + threads * (1 + GATHER) * ld * 4 + 65536;
+    out->peak_bytes += wni_scan_bytes(ctx, block_rows(n, p.k), m, d, out->peak_bytes);
     out->flops = 2.0 * (double)n * (double)m * (double)d;
     out->bytes_read = ((double)n + (double)m * (double)((n + BLOCK_BYTES) / BLOCK_BYTES)) *
                       (double)d * (double)wn_dtype_bytes(wn_pool_dtype(in->pool));

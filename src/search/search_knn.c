@@ -7,6 +7,7 @@
 
 #include "base/param.h"
 #include "pool/decimal.h"
+#include "scan/scan.h"
 #include "search/cutoff.h"
 #include "winnow/search.h"
 
@@ -101,15 +102,19 @@ done:
     return st;
 }
 
-static wn_status estimate(wni_run *run)
+/* Results, what a walk holds, and what is scanned where a filter leaves few rows or the index is flat. */
+static void estimate(wni_run *run, const wn_index *index)
 {
+    wn_index_about about = {.struct_size = sizeof about};
     const wn_search_knn_params *p = run->params;
     const int64_t n = wn_pool_rows(run->pool);
 
+    wn_index_describe(index, &about);
     run->estimate.peak_bytes = n * (p->k * 12 + 8) + ((int64_t)64 << 20);
+    run->estimate.peak_bytes +=
+        wni_scan_bytes(run->ctx, n, about.rows, about.dim, run->estimate.peak_bytes);
     run->estimate.bytes_read = (double)n * (double)wn_pool_dim(run->pool) *
                                (double)wn_dtype_bytes(wn_pool_dtype(run->pool));
-    return WN_OK;
 }
 
 static wn_status knn_run(wni_run *run)
@@ -134,8 +139,8 @@ static wn_status knn_run(wni_run *run)
         st = wni_fail(run->ctx, WN_E_USAGE, "search: --relevance is for --cutoff auto; give both");
         goto done;
     }
-    WNI_TRY(estimate(run));
     WNI_TRY(wn_index_open(run->ctx, run->input(run, "index"), &index));
+    estimate(run, index);
     if (run->plan) goto done;
     WNI_TRY(wn_index_search(run->ctx, index, &query, &hits));
     if (cut) WNI_TRY(apply_cutoff(run, index, hits, value));

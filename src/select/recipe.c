@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "scan/scan.h"
 #include "select/calibrate.h"
 #include "select/recipe.h"
 
-#define POLL_MASK       0xFFFFF
-#define BLOCK_BYTES_MIN ((int64_t)1 << 20) /* of the scan engine */
-#define BLOCK_BYTES_MAX ((int64_t)64 << 20)
-#define TILE_BYTES      ((int64_t)768 << 10)
+#define POLL_MASK 0xFFFFF
 
 wn_status wni_recipe_size(wn_ctx *ctx, const char *method, int64_t size, int64_t n)
 {
@@ -85,10 +83,7 @@ int64_t wni_recipe_tree_bytes(int64_t n, int64_t k, int64_t d)
 
 int64_t wni_recipe_scan_bytes(wn_ctx *ctx, int64_t n, int64_t d)
 {
-    int64_t block = wni_max(wni_min(wni_budget_left(ctx) / 4, BLOCK_BYTES_MAX), BLOCK_BYTES_MIN);
-
-    return wni_min(block, (n + 16) * (wni_ld(d) + 1) * 4) + wn_ctx_threads(ctx) * TILE_BYTES +
-           65536;
+    return wni_scan_bytes(ctx, n, n, d, 0) + 65536;
 }
 
 /* ---- picks -------------------------------------------------------------------------------------- */
