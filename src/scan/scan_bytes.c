@@ -10,7 +10,7 @@
 #define SMALL      ((int64_t)4096)
 
 /* Codes of n rows, in both widths while bf16 is on trial, and the tiles of all threads. */
-int64_t wni_filter_most(const wn_ctx *ctx, int64_t queries, int64_t n, int64_t d, int64_t left)
+int64_t wni_filter_share(const wn_ctx *ctx, int64_t queries, int64_t n, int64_t d, int64_t left)
 {
     wni_filter narrow = {.ld = wni_ld(d)}, wide = {.ld = narrow.ld, .wide = 1};
     int64_t rows, bytes, codes;
@@ -38,7 +38,7 @@ int64_t wni_scan_argmin_bytes(const wn_ctx *ctx, int64_t queries, int64_t n, int
                               int64_t held)
 {
     return plain_bytes(ctx, wni_ld(d)) +
-           wni_filter_most(ctx, queries, n, d, wni_budget_left(ctx) - held);
+           wni_filter_share(ctx, queries, n, d, wni_budget_left(ctx) - held);
 }
 
 int64_t wni_scan_bytes(const wn_ctx *ctx, int64_t queries, int64_t n, int64_t d, int64_t held)
@@ -48,5 +48,5 @@ int64_t wni_scan_bytes(const wn_ctx *ctx, int64_t queries, int64_t n, int64_t d,
     const int64_t rows = wni_scan_block_rows(left, n, d);
 
     return queries * 16 + rows * row + plain_bytes(ctx, wni_ld(d)) +
-           wni_filter_most(ctx, queries, rows, d, left - rows * row);
+           wni_filter_share(ctx, queries, rows, d, left - rows * row);
 }

@@ -29,7 +29,7 @@ wn_status wni_scan_blocks(wn_ctx *ctx, const wni_queries *base, int half_norms, 
 int64_t wni_scan_block_rows(int64_t left, int64_t n, int64_t d);
 
 /* What a filter of n rows may take with its tiles when so much is left, in either width or both. */
-int64_t wni_filter_most(const wn_ctx *ctx, int64_t queries, int64_t n, int64_t d, int64_t left);
+int64_t wni_filter_share(const wn_ctx *ctx, int64_t queries, int64_t n, int64_t d, int64_t left);
 
 /* wni_scan_pool that keeps `bias` (or NULL) up to date for the epilogue while it runs. */
 wn_status wni_scan_stream(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base,

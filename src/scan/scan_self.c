@@ -181,7 +181,7 @@ int64_t wni_scan_self_bytes(const wn_ctx *ctx, int64_t n, int64_t d, int64_t hel
     const int64_t rows = n > 0 ? block_rows(left, n, d) : 0;
     const int64_t blocks = (rows < n ? 2 : 1) * rows * row_bytes(d);
 
-    return own + blocks + wni_filter_most(ctx, n, rows, d, left - blocks);
+    return own + blocks + wni_filter_share(ctx, n, rows, d, left - blocks);
 }
 
 wn_status wni_scan_self(wn_ctx *ctx, wni_self *scan)
