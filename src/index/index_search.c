@@ -121,8 +121,8 @@ static wn_status merge_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, 
         int64_t near[GATHER], m = 0;
 
         /* Candidates lie anywhere: those of the next query come while this one is compared. */
+        if (!s->found.exact && q == begin) fetch(s, at);
         if (!s->found.exact && q + 1 < end) fetch(s, at + want);
-
         if (!s->found.exact && (st = wn_pool_read(ctx, s->block, q, 1, x, s->ld)) != WN_OK)
             return st;
         for (int64_t i = 0; i <= want; i++) {

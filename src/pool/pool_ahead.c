@@ -130,6 +130,7 @@ void wni_pool_fetch(const wn_pool *pool, const int64_t *rows, int64_t n)
         if (at < 0 || at >= root->n) continue;
         while (at >= root->start[v - root->shard + 1])
             v++;
+        if (!v->map.data) wni_vecfile_ahead(v, at - root->start[v - root->shard], 1);
         if (!v->map.data || wni_vecfile_by_column(v)) continue;
         row = v->map.data + (at - root->start[v - root->shard]) * v->row_stride;
         bytes = wni_min(v->prefix + v->d * v->col_stride, FETCH_BYTES);

@@ -22,8 +22,8 @@ void wni_ahead_at(wni_ahead *ahead, int64_t row);
 /* Ends the thread, which takes the time of one request to the system at most. NULL ok. */
 void wni_ahead_stop(wn_ctx *ctx, wni_ahead *ahead);
 
-/* For a reader that will gather these rows soon: those that lie in memory are on their way to the processor. Any
- * thread; nothing else happens. */
+/* For a reader that will gather these rows soon: those that lie in memory are on their way to the processor, those
+ * of a file that is not mapped on theirs from the disk. Any thread; nothing else happens. */
 void wni_pool_fetch(const wn_pool *pool, const int64_t *rows, int64_t n);
 
 #endif
