@@ -339,6 +339,72 @@ static void down_the_tree(void **state)
     wn_ctx_free(ctx);
 }
 
+/* Lists that find what so many leaves find, by hand. */
+static void efforts(void **state)
+{
+    static const int32_t ranks[] = {0, 0, 1, 3, 7, 0, 1, 1, 2, 5};
+
+    (void)state;
+    assert_int_equal(wni_tenants_lists_for(ranks, 5, 0), 1);
+    assert_int_equal(wni_tenants_lists_for(ranks, 5, 1), 2);
+    assert_int_equal(wni_tenants_lists_for(ranks, 5, 2), 2);
+    assert_int_equal(wni_tenants_lists_for(ranks, 5, 3), 2);
+    assert_int_equal(wni_tenants_lists_for(ranks, 5, 4), 3);
+    assert_int_equal(wni_tenants_lists_for(ranks, 5, 7), 3);
+    assert_int_equal(wni_tenants_lists_for(ranks, 5, 8), 6);
+    assert_int_equal(wni_tenants_lists_for(ranks, 5, 16), 12);
+    assert_int_equal(wni_tenants_lists_for(ranks, 0, 9), 9);
+}
+
+/* Tenants of ten rows each, none with lists; then rows that nobody owns. */
+static void small_tenants_and_none(void **state)
+{
+    enum { FEW = 300 };
+    static const char *const params[] = {"tenant_column", "user", "list_max", "8", NULL};
+    const wn_index_query whole = {.effort = 1000000, .recall = 1};
+    const wn_index_query some = {.effort = 3, .recall = 1};
+    const wn_index_query his = {.effort = 1, .recall = 1, .tenant = "u7"};
+    wn_ctx *ctx = ts_ctx(2, -1);
+    wn_hits *hits, *few;
+    wn_index *index;
+
+    (void)state;
+    ts_write_npy(ts_path("small.npy"), rows, FEW, D);
+    for (int owned = 1; owned >= 0; owned--) {
+        const char *name = owned ? "small" : "nobody";
+        FILE *f = fopen(ts_path("small.jsonl"), "w");
+
+        for (int i = 0; i < FEW; i++)
+            if (owned || i == FEW - 1)
+                fprintf(f, "{\"user\": \"u%d\"}\n", i % 30);
+            else
+                fprintf(f, "{\"user\": null}\n");
+        fclose(f);
+        ts_ok(ctx, run(ctx, "tenants", "small.npy", "small.jsonl", NULL, params, name));
+        ts_ok(ctx, wn_index_open(ctx, ts_path(name), &index));
+        ts_ok(ctx, search(ctx, index, questions, Q, &whole, &hits));
+        ts_ok(ctx, search(ctx, index, questions, Q, &some, &few));
+        assert_int_equal(hits->report.compared, (int64_t)FEW * Q);
+        assert_true(few->report.compared < hits->report.compared / 2);
+        wn_hits_free(hits);
+        wn_hits_free(few);
+        if (owned) {
+            ts_ok(ctx, search(ctx, index, questions, Q, &his, &hits));
+            for (int64_t i = 0; i < Q; i++) {
+                assert_int_equal(hits->counts[i], 10);
+                for (int64_t j = 0; j < 10; j++)
+                    assert_int_equal(hits->indices[i * K + j] % 30, 7);
+            }
+            assert_int_equal(hits->report.compared, 10 * Q);
+            wn_hits_free(hits);
+        } else {
+            fails(ctx, search(ctx, index, questions, Q, &his, &hits), WN_E_USAGE, "'u7'");
+        }
+        wn_index_free(index);
+    }
+    wn_ctx_free(ctx);
+}
+
 static void codes(void **state)
 {
     static const char *const code[] = {"f16", "i8", "pq"};
@@ -688,6 +754,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row_has_its_place),
         cmocka_unit_test(all_lists_are_exact),
+        cmocka_unit_test(efforts),
+        cmocka_unit_test(small_tenants_and_none),
         cmocka_unit_test(down_the_tree),
         cmocka_unit_test(codes),
         cmocka_unit_test(numbers_as_tenants),
