@@ -62,7 +62,7 @@ typedef struct wn_index_query {
     uint32_t struct_size;
     const wn_pool *queries; /* (n, d), read under the metric of the index */
     int64_t k;          /* hits wanted, at most the rows there are; fewer come when fewer match */
-    int64_t effort;     /* hnsw: length of the beam; ivf, disk: lists; 0 = by `recall` */
+    int64_t effort;     /* hnsw: length of the beam; ivf, disk, tenants: lists; 0 = by `recall` */
     double recall;      /* of the k nearest, as measured when the index was made; in (0, 1] */
     const char *where;  /* SQL condition over the columns of the table; NULL = all rows */
     const char *window; /* "column:low:high", both ends in; NULL = all rows */
