@@ -83,7 +83,9 @@ WN_API wn_status wn_graph_radius(wn_ctx *ctx, const wn_graph_input *in,
     P(f64, tol, 0.003, 0, 1, "stop when a round changes a smaller share of the graph")          \
     P(i64, sample, 500, 0, WN_ROWS_MAX,                                                         \
       "rows whose exact neighbours are found, to measure the recall; 0 = it is not measured")   \
-    P(u64, seed, 0, 0, 0, "seed of everything random")
+    P(u64, seed, 0, 0, 0, "seed of everything random")                                          \
+    P(f64, recall, 0.98, 0, 1,                                                                  \
+      "share of the neighbours that is enough, by a sample of its own: stop there; 0 = go on")
 WN_PARAM_STRUCT(wn_graph_descent_params, WN_GRAPH_DESCENT_PARAMS);
 
 /* About the k nearest neighbours of every row, by nn-descent (dong2011) from random partitions. The graph of any

@@ -152,9 +152,25 @@ wn_status wni_descent_leaves(wn_ctx *ctx, const wni_descent *s, int64_t leaf,
 /* Lists that have room yet get the nodes that follow. */
 wn_status wni_descent_complete(wn_ctx *ctx, const wni_descent *s);
 
-/* Rounds of local joins until fewer than tol * n * k entries are new, or max_iter; *rounds is their number. */
-wn_status wni_descent_rounds(wn_ctx *ctx, const wni_descent *s, int64_t candidates,
-                             int32_t max_iter, double tol, int32_t *rounds);
+/* When lists are good enough: rows of a sample and what their neighbours are. */
+typedef struct wni_goal {
+    double recall;
+    int64_t m, k;
+    int64_t *node; /* (m) */
+    int64_t *row;  /* (m, k) exact neighbours: rows of the pool */
+} wni_goal;
+
+wn_status wni_goal_new(wn_ctx *ctx, const wni_descent *s, int64_t k, double recall, wni_goal *goal);
+void wni_goal_free(wn_ctx *ctx, wni_goal *goal);
+int64_t wni_goal_bytes(int64_t n, int64_t k);
+/* While it is made, with `left` bytes to spare. */
+int64_t wni_goal_work_bytes(const wn_ctx *ctx, int64_t n, int64_t ld, int64_t left);
+int wni_goal_reached(const wni_goal *goal, const wni_descent *s); /* of full lists */
+
+/* Rounds of local joins, from number *rounds on, until fewer than tol * n * k entries are new, the goal (NULL = none)
+ * is reached, or *rounds is max_iter. */
+wn_status wni_descent_rounds(wn_ctx *ctx, const wni_descent *s, const wni_goal *goal,
+                             int64_t candidates, int32_t max_iter, double tol, int32_t *rounds);
 int64_t wni_descent_rounds_bytes(const wn_ctx *ctx, int64_t n, int64_t ld, int64_t k,
                                  int64_t candidates);
 

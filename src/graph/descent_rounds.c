@@ -236,14 +236,13 @@ int64_t wni_descent_rounds_bytes(const wn_ctx *ctx, int64_t n, int64_t ld, int64
            threads * (wni_panel_bytes(4 * candidates, ld) + 8 * candidates + 128) + 4096;
 }
 
-wn_status wni_descent_rounds(wn_ctx *ctx, const wni_descent *s, int64_t candidates,
-                             int32_t max_iter, double tol, int32_t *rounds)
+wn_status wni_descent_rounds(wn_ctx *ctx, const wni_descent *s, const wni_goal *goal,
+                             int64_t candidates, int32_t max_iter, double tol, int32_t *rounds)
 {
     const int64_t threads = wn_ctx_threads(ctx), width = width_of(s->k, candidates);
     joining j = {.s = s, .candidates = candidates, .width = width};
     wn_status st;
 
-    *rounds = 0;
     WNI_NEW(ctx, j.kept, s->n * width);
     WNI_NEW(ctx, j.from, s->n * width);
     WNI_NEW(ctx, j.reverse, s->n + 1);
@@ -263,6 +262,7 @@ wn_status wni_descent_rounds(wn_ctx *ctx, const wni_descent *s, int64_t candidat
         if (fresh == 0 || (*rounds && (double)fresh < tol * (double)s->n * (double)s->k)) break;
         WNI_TRY(wni_parallel(ctx, s->n, GRAIN, join_range, &j));
         ++*rounds;
+        if (goal && wni_goal_reached(goal, s)) break;
     }
     wni_progress(ctx, "rounds of joins", max_iter, max_iter);
 done:

@@ -16,6 +16,9 @@ WN_PARAM_TABLE(wn_graph_descent_params, WN_GRAPH_DESCENT_PARAMS);
 #define LIST_SPARE 3
 #define LIST_MIN   16
 
+/* With fewer rows the sample that tells how far the lists are costs more than it saves. */
+#define GOAL_ROWS 16384
+
 typedef struct sizes {
     int64_t n, ld, k, list, leaf, candidates, sample;
 } sizes;
@@ -48,6 +51,12 @@ static wn_status sizes_of(wn_ctx *ctx, const wn_pool *pool, const wn_graph_desce
     return WN_OK;
 }
 
+/* Lists, norms, ends, locks, order, the goal. */
+static int64_t list_bytes(const sizes *z)
+{
+    return z->n * (z->list * 8 + 4 + 4 + 1 + 4) + z->ld * 4 + wni_goal_bytes(z->n, z->k) + 4096;
+}
+
 /* Bytes while lists are made, rows aside: the tree and its leaves, or the rounds. */
 static int64_t work_bytes(const wn_ctx *ctx, const wn_pool *pool, const sizes *z)
 {
@@ -56,15 +65,11 @@ static int64_t work_bytes(const wn_ctx *ctx, const wn_pool *pool, const sizes *z
                                             threads * (wni_panel_bytes(z->leaf, z->ld) + 64));
     const int64_t rounds = wni_descent_rounds_bytes(ctx, z->n, z->ld, z->list, z->candidates);
     const int64_t graph = z->n * (8 + z->k * 12) + threads * 33 * z->ld * 4 + 4096;
+    const int64_t left = wni_budget_left(ctx) - list_bytes(z);
+    const int64_t goal = z->n < GOAL_ROWS ? 0 : wni_goal_work_bytes(ctx, z->n, z->ld, left);
     const int64_t frame = (33 + threads) * (wn_pool_dim(pool) * 8 + z->ld * 4 + 16) + 65536;
 
-    return wni_max(wni_max(tree, rounds), graph) + frame;
-}
-
-/* Lists, norms, ends, locks, order. */
-static int64_t list_bytes(const sizes *z)
-{
-    return z->n * (z->list * 8 + 4 + 4 + 1 + 4) + z->ld * 4 + 4096;
+    return wni_max(wni_max(wni_max(tree, rounds), graph), goal) + frame;
 }
 
 /* The graph beside what measures its recall; rows and lists are gone by then. */
@@ -162,7 +167,7 @@ done:
     return st;
 }
 
-/* The partitions. The first, of the rows where they lie, gives the nodes their numbers. */
+/* The first partition, of the rows where they lie, gives the nodes their numbers, and is one of its own. */
 static wn_status start(wn_ctx *ctx, wni_descent *s, const sizes *z, int32_t trees)
 {
     uint32_t *member = NULL;
@@ -179,17 +184,61 @@ static wn_status start(wn_ctx *ctx, wni_descent *s, const sizes *z, int32_t tree
     WNI_NEW(ctx, member, s->n);
     for (int64_t v = 0; v < s->n; v++)
         member[v] = (uint32_t)v;
-    for (int32_t t = 0; t < trees; t++) {
-        wni_progress(ctx, "partitions", t, trees);
-        if (t > 0) WNI_TRY(wni_descent_tree(ctx, s, t, z->leaf, member, starts));
-        WNI_TRY(wni_descent_leaves(ctx, s, z->leaf, member, starts));
-        if (z->leaf >= s->n) break; /* everything has been compared */
-    }
-    wni_progress(ctx, "partitions", trees, trees);
-    WNI_TRY(wni_descent_complete(ctx, s));
+    st = wni_descent_leaves(ctx, s, z->leaf, member, starts);
 done:
     wni_free(ctx, member);
     wni_free(ctx, starts);
+    return st;
+}
+
+/* Partitions first..end of `trees`. */
+static wn_status partitions(wn_ctx *ctx, const wni_descent *s, const sizes *z, int32_t first,
+                            int32_t end, int32_t trees)
+{
+    uint32_t *member = NULL;
+    uint8_t *starts = NULL;
+    wn_status st;
+
+    WNI_NEW(ctx, member, s->n);
+    WNI_NEW(ctx, starts, s->n);
+    for (int32_t t = first; t < end; t++) {
+        wni_progress(ctx, "partitions", t, trees);
+        WNI_TRY(wni_descent_tree(ctx, s, t, z->leaf, member, starts));
+        WNI_TRY(wni_descent_leaves(ctx, s, z->leaf, member, starts));
+    }
+    wni_progress(ctx, "partitions", end, trees);
+done:
+    wni_free(ctx, member);
+    wni_free(ctx, starts);
+    return st;
+}
+
+/* Half of the partitions and a round are enough where rows cluster; a sample tells. Else the rest. */
+static wn_status fill_lists(wn_ctx *ctx, wni_descent *s, const sizes *z,
+                            const wn_graph_descent_params *p, int32_t *rounds)
+{
+    const int asked = p->recall > 0 && s->n >= GOAL_ROWS && p->max_iter > 0;
+    const int32_t half = asked ? (p->trees + 1) / 2 : p->trees;
+    wni_goal goal = {0};
+    int reached = 0;
+    wn_status st;
+
+    *rounds = 0;
+    WNI_TRY(start(ctx, s, z, p->trees));
+    if (z->leaf < s->n) WNI_TRY(partitions(ctx, s, z, 1, half, p->trees));
+    WNI_TRY(wni_descent_complete(ctx, s));
+    if (z->leaf >= s->n) goto done; /* everything has been compared */
+    if (asked) {
+        WNI_TRY(wni_goal_new(ctx, s, z->k, p->recall, &goal));
+        WNI_TRY(wni_descent_rounds(ctx, s, &goal, z->candidates, 1, p->tol, rounds));
+        reached = wni_goal_reached(&goal, s);
+        if (!reached) WNI_TRY(partitions(ctx, s, z, half, p->trees, p->trees));
+    }
+    if (!reached)
+        WNI_TRY(wni_descent_rounds(ctx, s, asked ? &goal : NULL, z->candidates, p->max_iter, p->tol,
+                                   rounds));
+done:
+    wni_goal_free(ctx, &goal);
     return st;
 }
 
@@ -227,9 +276,7 @@ static wn_status descent_run(wn_ctx *ctx, const wn_graph_input *in, const void *
     WNI_NEW(ctx, s.far, s.n);
     WNI_NEW(ctx, s.held, s.n);
     WNI_NEW(ctx, s.list, s.n * s.k);
-    WNI_TRY(start(ctx, &s, &z, p.trees));
-    if (z.leaf < s.n)
-        WNI_TRY(wni_descent_rounds(ctx, &s, z.candidates, p.max_iter, p.tol, &rounds));
+    WNI_TRY(fill_lists(ctx, &s, &z, &p, &rounds));
     WNI_TRY(wn_graph_new(ctx, s.n, s.n * z.k, wn_pool_metric(in->pool), &graph));
     WNI_TRY(wni_descent_graph(ctx, &s, z.k, graph));
     descent_free(ctx, &s);

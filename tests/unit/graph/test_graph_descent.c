@@ -354,6 +354,7 @@ static void within_the_estimate(void **state)
             wn_pool *pool;
             wn_graph *g;
             p.sample = sample;
+            p.recall = 1;
             ts_ok(ctx, wn_pool_wrap(ctx, v, N, D, WN_F32, WN_L2, &pool));
             in.pool = pool;
             ts_ok(ctx, ops->estimate(ctx, &in, &p, &estimate));
@@ -485,9 +486,46 @@ static void bad_input(void **state)
     wn_ctx_free(ctx);
 }
 
+/* Stops when the lists are good enough, not much before and not at the end; the same on any number of threads. What
+ * cannot be reached costs no recall. */
+static void stops_at_the_goal(void **state)
+{
+    enum { N = 16500, D = 8 };
+    static const double goals[] = {0, 0.9, 1};
+    float *v = rows_of(NOISE, N, D);
+    wn_ctx *ctx = ts_ctx(2, -1), *other = ts_ctx(3, -1);
+    wn_graph_descent_params p = small;
+    wn_graph *g[4], *truth;
+    double recall[4];
+    wn_pool *pool;
+
+    (void)state;
+    p.leaf = 256;
+    ts_ok(ctx, wn_pool_wrap(ctx, v, N, D, WN_F32, WN_L2, &pool));
+    truth = exact(ctx, pool, p.k);
+    for (int i = 0; i < 4; i++) {
+        p.recall = goals[i < 3 ? i : 1];
+        g[i] = descent(i < 3 ? ctx : other, pool, &p);
+        recall[i] = recall_of(g[i], truth, p.k);
+    }
+    if (recall[1] < 0.88 || recall[1] > recall[0] - 0.005 || recall[2] < recall[0] - 0.005)
+        fail_msg("recall %.4f without a goal, %.4f with 0.9, %.4f with 1", recall[0], recall[1],
+                 recall[2]);
+    assert_memory_equal(g[1]->indices, g[3]->indices, sizeof *g[1]->indices * N * p.k);
+    assert_memory_equal(g[1]->distances, g[3]->distances, sizeof *g[1]->distances * N * p.k);
+    for (int i = 0; i < 4; i++)
+        wn_graph_free(g[i]);
+    wn_graph_free(truth);
+    wn_pool_free(pool);
+    wn_ctx_free(other);
+    wn_ctx_free(ctx);
+    free(v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(stops_at_the_goal),
         cmocka_unit_test(finds_the_neighbours),
         cmocka_unit_test(reported_recall_is_true),
         cmocka_unit_test(small_pools_are_exact),
