@@ -56,15 +56,16 @@ typedef struct wni_km_step {
 
 /* ---- 16-bit bounds ----------------------------------------------------------------------------------- */
 
-/* The largest code whose value is at most v, v >= 0 in units of the codes. */
+/* A code whose value is at most v, v >= 0 in units of the codes: the largest one, but for v < 2^-14. All in integers,
+ * so that loops over it are vectors. */
 static inline uint16_t wni_km_code(float v)
 {
-    float low = v < 0x1p-14f ? v : 0x1p-14f;
-    uint32_t bits, small = (uint32_t)(int32_t)(low * 0x1p24f);
+    int32_t bits, code;
 
-    v = v < 65504.0f ? v : 65504.0f;
     memcpy(&bits, &v, sizeof bits);
-    return (uint16_t)(v < 0x1p-14f ? small : (bits >> 13) - (112u << 10));
+    bits = bits < 0x477fe000 ? bits : 0x477fe000; /* 65504 */
+    code = (bits >> 13) - (112 << 10);
+    return (uint16_t)(code > 0 ? code : 0);
 }
 
 /* Its value; 2^112 turns the exponents of one form into those of the other. */

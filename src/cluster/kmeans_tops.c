@@ -11,35 +11,51 @@
 
 #define LANES WNI_KM_LANES
 
-/* What a row's own group has beside its own centre is measured apart. */
-static void most_of(const float *restrict top, const int32_t *restrict home, int32_t group,
-                    float *restrict most, int32_t *restrict in, int64_t n)
+/* Selections by bits, as compilers make vectors of those. */
+static void most_of(const float *restrict top, int32_t group, float *restrict most,
+                    int32_t *restrict in, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
-        const int more = (top[i] > most[i]) & (home[i] != group);
+        const int32_t more = -(top[i] > most[i]);
+        int32_t a, b;
 
-        in[i] = more ? group : in[i];
-        most[i] = more ? top[i] : most[i];
+        memcpy(&a, top + i, sizeof a);
+        memcpy(&b, most + i, sizeof b);
+        b = (a & more) | (b & ~more);
+        memcpy(most + i, &b, sizeof b);
+        in[i] = (group & more) | (in[i] & ~more);
     }
+}
+
+/* v, but 0 for what is below. */
+static inline float at_least_0(float v)
+{
+    int32_t bits;
+
+    memcpy(&bits, &v, sizeof bits);
+    bits = bits > 0 ? bits : 0;
+    memcpy(&v, &bits, sizeof v);
+    return v;
 }
 
 static void codes_of(const float *restrict lift, const float *restrict top, float unit,
                      uint16_t *restrict code, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
-        float v = lift[i] - 2 * top[i];
-
-        code[i] = wni_km_code(sqrtf(v > 0 ? v : 0) * unit);
+        code[i] = wni_km_code(sqrtf(at_least_0(lift[i] - 2 * top[i])) * unit);
     }
 }
 
-/* Bounds of a fresh group for all rows, from the top of its centres. */
+/* Bounds of a fresh group for all rows, from the top of its centres; what the rows of whose centres it is have beside
+ * these is measured apart. t->order holds them. */
 static void close_group(const wni_km_step *s, const wni_km_tile *t, int64_t row0, int64_t n,
                         int64_t group)
 {
     const wni_km_groups *g = &s->km->groups;
 
-    most_of(t->top, t->home, (int32_t)group, t->top_most, t->top_in, n);
+    for (int64_t i = group > 0 ? t->start[group - 1] : 0; i < t->start[group]; i++)
+        t->top[t->order[i]] = -INFINITY;
+    most_of(t->top, (int32_t)group, t->top_most, t->top_in, n);
     for (int64_t p = 0; p < n; p += LANES)
         codes_of(t->lift + p, t->top + p, (1 - 0x1p-20f) * g->unit,
                  wni_km_bounds(g, row0 + p, group), wni_min(n - p, LANES));
@@ -87,29 +103,16 @@ static void bound_some(const wni_km_step *s, const wni_km_tile *t, const wni_fil
                        int64_t group, const int32_t *list, int64_t n)
 {
     const wni_km_groups *g = &s->km->groups;
-    const int64_t ld = s->km->rows.ld, from = group * g->size;
+    const int64_t from = group * g->size;
     const float drift = wni_km_down(g->drift[group] * (1 - 0x1p-23));
-    float scale[LANES], most[LANES], low[LANES];
-    int32_t skip[LANES];
+    float most[LANES], low[LANES];
 
     for (int64_t p = 0; p < n; p += LANES) {
         const int32_t *some = list + p;
         const int64_t m = wni_min(LANES, n - p);
-        const uint8_t *codes = t->codes + some[0] * ld;
 
-        if (some[m - 1] - some[0] != m - 1) {
-            uint8_t *few = (uint8_t *)t->few;
-
-            for (int64_t i = 0; i < m; i++)
-                memcpy(few + i * ld, t->codes + some[i] * ld, (size_t)ld);
-            codes = few;
-        }
-        for (int64_t i = 0; i < m; i++) {
-            scale[i] = t->scale[some[i]];
-            skip[i] = t->skip[some[i]];
-        }
-        wni_filter_most(s->filter, f, from, wni_min(from + g->size, s->km->k), codes, scale, skip,
-                        m, most);
+        wni_filter_most(s->filter, f, from, wni_min(from + g->size, s->km->k), some, t->skip, m,
+                        most);
         for (int64_t i = 0; i < m; i++)
             low[i] = t->lift[some[i]] - 2 * most[i];
         for (int64_t i = 0; i < m; i++) /* rounded as in wni_km_look */
@@ -158,8 +161,8 @@ static wn_status bound_groups(wn_ctx *ctx, const wni_km_step *s, const wni_km_ti
         t->top_in[i] = -1;
     }
     if (g->fresh) {
-        WNI_TRY(bound_all(ctx, s, t, f, row0, n));
         order_by_group(s, t, t->home, n);
+        WNI_TRY(bound_all(ctx, s, t, f, row0, n));
         *scanned += n * km->k;
     }
     for (int64_t group = 0, from = 0; group < g->n; group++) {

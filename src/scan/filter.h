@@ -166,11 +166,10 @@ int64_t wni_filter_group_both(const wni_filter *f, wni_filter_tile *t, int64_t g
  * doubt; plain rows have no such bound. */
 void wni_filter_tops(const wni_filter *f, const wni_filter_tile *t, int64_t g, float *top);
 
-/* most (m): for rows of the tile with codes (m, ld) and scales (m), picked in any way, the largest upper of the base
- * rows from..end, but skip (m), a base row or -1, of each. What lies in the same panels of 16 may count too. */
+/* most (m): for rows at[0..m) of the tile the largest upper of the base rows from..end but skip[at[i]], a base row or
+ * -1. What lies in the same panels of 16 may count too. */
 void wni_filter_most(const wni_filter *f, const wni_filter_tile *t, int64_t from, int64_t end,
-                     const uint8_t *codes, const float *scale, const int32_t *skip, int64_t m,
-                     float *most);
+                     const int32_t *at, const int32_t *skip, int64_t m, float *most);
 
 /* Drops hits with upper < need; the order stays: per row ascending columns. */
 void wni_filter_prune(wni_filter_tile *t);

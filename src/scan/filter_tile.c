@@ -182,8 +182,7 @@ static void spread_of(const wni_filter *f, const wni_filter_tile *t, int64_t at,
 }
 
 void wni_filter_most(const wni_filter *f, const wni_filter_tile *t, int64_t from, int64_t end,
-                     const uint8_t *codes, const float *scale, const int32_t *skip, int64_t m,
-                     float *most)
+                     const int32_t *row, const int32_t *skip, int64_t m, float *most)
 {
     float spread[MOST_COLUMNS] __attribute__((aligned(WNI_ALIGN))), more[MOST_ROWS];
 
@@ -202,8 +201,8 @@ void wni_filter_most(const wni_filter *f, const wni_filter_tile *t, int64_t from
                                       .first = (int32_t)at};
 
             spread_of_some(f, t, at, n, spread);
-            f->kernels->most8(&group, n / WNI_PANEL8, codes + r * f->ld, rows, f->ld, scale + r,
-                              skip + r, at == from ? most + r : more);
+            f->kernels->most8(&group, n / WNI_PANEL8, t->codes, row + r, rows, f->ld, t->scale,
+                              skip, at == from ? most + r : more);
             for (int64_t i = 0; i < rows && at > from; i++)
                 most[r + i] = more[i] > most[r + i] ? more[i] : most[r + i];
         }

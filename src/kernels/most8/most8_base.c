@@ -13,11 +13,13 @@ static void panel_sums(const int8_t *codes, const uint8_t *x, int64_t ld, int32_
                       x[i + 2] * codes[4 * c + 2] + x[i + 3] * codes[4 * c + 3];
 }
 
-void wni_most8_base(const wni_group8 *group, int64_t panels, const uint8_t *x, int64_t m,
-                    int64_t ld, const float *scale, const int32_t *skip, float *most)
+void wni_most8_base(const wni_group8 *group, int64_t panels, const uint8_t *x, const int32_t *at,
+                    int64_t m, int64_t ld, const float *scale, const int32_t *skip, float *most)
 {
-    for (int64_t r = 0; r < m; r++) {
-        most[r] = -INFINITY;
+    for (int64_t i = 0; i < m; i++) {
+        const int32_t r = at[i];
+
+        most[i] = -INFINITY;
         for (int64_t p = 0; p < panels * WNI_PANEL8; p += WNI_PANEL8) {
             int32_t sum[WNI_PANEL8];
 
@@ -29,7 +31,7 @@ void wni_most8_base(const wni_group8 *group, int64_t panels, const uint8_t *x, i
                     scale[r], wni_fused(group->scale[p + c], (float)sum[c], group->spread[p + c]),
                     group->high[p + c]);
 
-                if (upper > most[r] && group->first + p + c != skip[r]) most[r] = upper;
+                if (upper > most[i] && group->first + p + c != skip[r]) most[i] = upper;
             }
         }
     }

@@ -13,9 +13,10 @@ enum { ROWS = 8, FEW = 4 };
 #define EACH8(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
 #define EACH4(DO) DO(0) DO(1) DO(2) DO(3)
 
+#define ROW(r)       const uint8_t *const x##r = x[r];
 #define BEGIN_TWO(r) __m512i s##r = start0, t##r = start1;
 #define STEP_TWO(r)                          \
-    y = wni_four(x + i + r * ld);            \
+    y = wni_four(x##r + i);                  \
     s##r = _mm512_dpbusd_epi32(s##r, y, p0); \
     t##r = _mm512_dpbusd_epi32(t##r, y, p1);
 #define STORE_TWO(r)                                    \
@@ -23,59 +24,61 @@ enum { ROWS = 8, FEW = 4 };
     _mm512_store_si512(dot + r * 2 * WNI_PANEL8 + WNI_PANEL8, t##r);
 
 #define BEGIN_ONE(r) __m512i s##r = start0;
-#define STEP_ONE(r)  s##r = _mm512_dpbusd_epi32(s##r, wni_four(x + i + r * ld), p0);
+#define STEP_ONE(r)  s##r = _mm512_dpbusd_epi32(s##r, wni_four(x##r + i), p0);
 #define STORE_ONE(r) _mm512_store_si512(dot + r * 2 * WNI_PANEL8, s##r);
 
 /* The integers of some rows and two panels, or one, into dot (rows, 32). */
-#define PRODUCTS_TWO(name, EACH)                                                              \
-    static void name(const int8_t *codes, const int32_t *start, const uint8_t *x, int64_t ld, \
-                     int32_t *dot)                                                            \
-    {                                                                                         \
-        const __m512i start0 = _mm512_loadu_si512(start);                                     \
-        const __m512i start1 = _mm512_loadu_si512(start + WNI_PANEL8);                        \
-                                                                                              \
-        EACH(BEGIN_TWO)                                                                       \
-        for (int64_t i = 0; i < ld; i += 4, codes += 4 * WNI_PANEL8) {                        \
-            const __m512i p0 = _mm512_load_si512(codes);                                      \
-            const __m512i p1 = _mm512_load_si512(codes + ld * WNI_PANEL8);                    \
-            __m512i y;                                                                        \
-                                                                                              \
-            EACH(STEP_TWO)                                                                    \
-        }                                                                                     \
-        EACH(STORE_TWO)                                                                       \
+#define PRODUCTS_TWO(name, EACH)                                                         \
+    static void name(const int8_t *codes, const int32_t *start, const uint8_t *const *x, \
+                     int64_t ld, int32_t *dot)                                           \
+    {                                                                                    \
+        const __m512i start0 = _mm512_loadu_si512(start);                                \
+        const __m512i start1 = _mm512_loadu_si512(start + WNI_PANEL8);                   \
+                                                                                         \
+        EACH(ROW)                                                                        \
+        EACH(BEGIN_TWO)                                                                  \
+        for (int64_t i = 0; i < ld; i += 4, codes += 4 * WNI_PANEL8) {                   \
+            const __m512i p0 = _mm512_load_si512(codes);                                 \
+            const __m512i p1 = _mm512_load_si512(codes + ld * WNI_PANEL8);               \
+            __m512i y;                                                                   \
+                                                                                         \
+            EACH(STEP_TWO)                                                               \
+        }                                                                                \
+        EACH(STORE_TWO)                                                                  \
     }
-#define PRODUCTS_ONE(name, EACH)                                                              \
-    static void name(const int8_t *codes, const int32_t *start, const uint8_t *x, int64_t ld, \
-                     int32_t *dot)                                                            \
-    {                                                                                         \
-        const __m512i start0 = _mm512_loadu_si512(start);                                     \
-                                                                                              \
-        EACH(BEGIN_ONE)                                                                       \
-        for (int64_t i = 0; i < ld; i += 4, codes += 4 * WNI_PANEL8) {                        \
-            const __m512i p0 = _mm512_load_si512(codes);                                      \
-                                                                                              \
-            EACH(STEP_ONE)                                                                    \
-        }                                                                                     \
-        EACH(STORE_ONE)                                                                       \
+#define PRODUCTS_ONE(name, EACH)                                                         \
+    static void name(const int8_t *codes, const int32_t *start, const uint8_t *const *x, \
+                     int64_t ld, int32_t *dot)                                           \
+    {                                                                                    \
+        const __m512i start0 = _mm512_loadu_si512(start);                                \
+                                                                                         \
+        EACH(ROW)                                                                        \
+        EACH(BEGIN_ONE)                                                                  \
+        for (int64_t i = 0; i < ld; i += 4, codes += 4 * WNI_PANEL8) {                   \
+            const __m512i p0 = _mm512_load_si512(codes);                                 \
+                                                                                         \
+            EACH(STEP_ONE)                                                               \
+        }                                                                                \
+        EACH(STORE_ONE)                                                                  \
     }
 PRODUCTS_TWO(products_8x2, EACH8)
 PRODUCTS_TWO(products_4x2, EACH4)
 PRODUCTS_ONE(products_8x1, EACH8)
 PRODUCTS_ONE(products_4x1, EACH4)
 
-static void products_1x1(const int8_t *codes, const int32_t *start, const uint8_t *x, int64_t ld,
-                         int32_t *dot)
+static void products_1x1(const int8_t *codes, const int32_t *start, const uint8_t *const *x,
+                         int64_t ld, int32_t *dot)
 {
     __m512i s = _mm512_loadu_si512(start);
 
     for (int64_t i = 0; i < ld; i += 4, codes += 4 * WNI_PANEL8)
-        s = _mm512_dpbusd_epi32(s, wni_four(x + i), _mm512_load_si512(codes));
+        s = _mm512_dpbusd_epi32(s, wni_four(x[0] + i), _mm512_load_si512(codes));
     _mm512_store_si512(dot, s);
 }
 
 /* The larger of `most` and the uppers of panel p, but for one column. */
-static inline __m512 raise(const wni_group8 *g, int64_t p, __m512 s, const int32_t *dot,
-                           int32_t skip, __m512 most)
+static inline __m512 highest_of(const wni_group8 *g, int64_t p, __m512 s, const int32_t *dot,
+                                int32_t skip, __m512 most)
 {
     const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     const __mmask16 others = _mm512_cmpneq_epi32_mask(
@@ -89,37 +92,42 @@ static inline __m512 raise(const wni_group8 *g, int64_t p, __m512 s, const int32
     return _mm512_mask_max_ps(most, others, most, v);
 }
 
-void wni_most8_vnni(const wni_group8 *group, int64_t panels, const uint8_t *x, int64_t m,
-                    int64_t ld, const float *scale, const int32_t *skip, float *most)
+void wni_most8_vnni(const wni_group8 *group, int64_t panels, const uint8_t *x, const int32_t *at,
+                    int64_t m, int64_t ld, const float *scale, const int32_t *skip, float *most)
 {
     int32_t dot[ROWS * 2 * WNI_PANEL8] __attribute__((aligned(64)));
     int64_t rows;
     int two;
 
     for (int64_t r = 0; r < m; r += rows) {
+        const uint8_t *row[ROWS];
         __m512 lanes[ROWS];
 
         rows = m - r >= ROWS ? ROWS : m >= FEW ? FEW : 1;
         if (r > m - rows) r = m - rows;
-        for (int64_t i = 0; i < rows; i++)
+        for (int64_t i = 0; i < rows; i++) {
+            row[i] = x + at[r + i] * ld;
             lanes[i] = _mm512_set1_ps(-__builtin_inff());
+        }
         for (int64_t p = 0; p < panels; p += 1 + two) {
             const int8_t *codes = group->codes + p * WNI_PANEL8 * ld;
             const int32_t *start = group->start + p * WNI_PANEL8;
 
             two = p + 1 < panels && rows > 1;
             if (rows == ROWS)
-                (two ? products_8x2 : products_8x1)(codes, start, x + r * ld, ld, dot);
+                (two ? products_8x2 : products_8x1)(codes, start, row, ld, dot);
             else if (rows == FEW)
-                (two ? products_4x2 : products_4x1)(codes, start, x + r * ld, ld, dot);
+                (two ? products_4x2 : products_4x1)(codes, start, row, ld, dot);
             else
-                products_1x1(codes, start, x + r * ld, ld, dot);
+                products_1x1(codes, start, row, ld, dot);
             for (int64_t i = 0; i < rows; i++) {
                 const int32_t *d = dot + i * 2 * WNI_PANEL8;
-                const __m512 s = _mm512_set1_ps(scale[r + i]);
+                const __m512 s = _mm512_set1_ps(scale[at[r + i]]);
 
-                lanes[i] = raise(group, p, s, d, skip[r + i], lanes[i]);
-                if (two) lanes[i] = raise(group, p + 1, s, d + WNI_PANEL8, skip[r + i], lanes[i]);
+                lanes[i] = highest_of(group, p, s, d, skip[at[r + i]], lanes[i]);
+                if (two)
+                    lanes[i] =
+                        highest_of(group, p + 1, s, d + WNI_PANEL8, skip[at[r + i]], lanes[i]);
             }
         }
         if (rows == 1)
