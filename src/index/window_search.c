@@ -17,6 +17,8 @@
 
 /* A window of so small a share of the node that holds it has too few links in that node's graph. */
 #define THIN 0.125
+/* One of so large a share is entered there: of the HIGH nodes that are nearest some lie in the window. */
+#define WIDE 0.3
 
 #define SWEEP_MOST 4096 /* width of the beam where not all in the window are allowed */
 
@@ -34,6 +36,7 @@ typedef struct plan {
     part part[2];
     int32_t parts;
     int apart;             /* the parts are walked one after the other */
+    int64_t around;        /* node that holds all, where it is entered first; -1 = the parts are */
     const uint64_t *bits;  /* of positions; NULL = all in the window count */
     const uint64_t *slots; /* the same of places; NULL = it is not at hand */
     uint64_t invert;       /* 1 = those count that are not in `bits` */
@@ -93,6 +96,7 @@ static void divide(const wni_layers *tree, int32_t beta, plan *y)
     const int64_t node_rows = node_end(tree, top, node) - node * tree->rows[top];
 
     y->parts = 1;
+    y->around = (double)rows >= WIDE * (double)node_rows ? tree->first[top] + node : -1;
     y->part[0] = part_of(tree, y->first, y->end);
     if (top + 1 < tree->layers && (y->part[0].entry < 0 || 2 * beta * rows < node_rows)) {
         const int64_t split = (y->end - 1) / tree->rows[top + 1] * tree->rows[top + 1];
@@ -136,8 +140,8 @@ static plan plan_of(const wn_index *index, const wni_segment *s, const wni_ask *
         y.width = wni_max(wni_max((int64_t)(2 * (double)y.ef / share), 4 * y.ef), 256);
         y.width = wni_min(wni_max(wni_min(y.width, SWEEP_MOST), y.ef), rows);
     }
-    y.walk = (400 + (double)y.ef * 14) * (12 + 0.12 * d) / (y.bits ? share : 1);
-    y.scan = (double)rows * (3 + 0.12 * d);
+    y.walk = (400 + (double)y.ef * 20) * (20 + 0.2 * d) / (y.bits ? share : 1);
+    y.scan = (double)rows * (3 + 0.14 * d);
     if (wni_max(ask->effort, ask->k) > EF_MOST || y.width < y.ef) y.walk = INFINITY;
     divide(&v->tree, p->beta, &y);
     return y;
@@ -372,8 +376,11 @@ static void walk_parts(const query *s, wni_walk *w, int32_t from, int32_t to, co
     const plan *y = &s->plan;
     uint64_t entry[2 * WNI_HNSW_TOP];
     int64_t n = 0, next = 0;
+    int entered;
 
-    for (int32_t i = from; i < to; i++)
+    if (y->around >= 0) n = descend(s, w, y->around, scratch, entry);
+    entered = n > 0;
+    for (int32_t i = from; i < to && !entered; i++)
         if (y->part[i].entry >= 0) n += descend(s, w, y->part[i].entry, scratch, entry + n);
     w->size = w->n_hits = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -383,7 +390,7 @@ static void walk_parts(const query *s, wni_walk *w, int32_t from, int32_t to, co
         w->fresh++;
         offer(s, w, entry[i], &next, dropped);
     }
-    for (int32_t i = from; i < to; i++)
+    for (int32_t i = from; i < to && !entered; i++)
         if (y->part[i].entry < 0) scan_part(s, w, &y->part[i], scratch, dropped);
     for (next = 0; next < w->size;) {
         const int32_t place = wni_beam_slot(w->beam[next]);
