@@ -5,6 +5,8 @@
 #include "index/hnsw_walk.h"
 
 #define NEAR_OTHERS 8   /* nodes about the query that are followed though they are not allowed */
+#define AHEAD       8   /* bridges whose links are on their way */
+#define HOLE        32  /* nodes that show whether there are matches about a query */
 #define FIRST       32  /* nodes after which it shows whether allowed ones hang together */
 #define SEEDS       512 /* allowed nodes of a higher level that a walk begins from, at most */
 
@@ -31,11 +33,22 @@ static void begin_hits(wni_walk *w, int64_t ef, const wni_hnsw_allow *allow)
             wni_beam_insert(w->hits, &w->n_hits, ef, w->beam[i] & ~(uint64_t)1);
 }
 
-int wni_walk_sweep(wni_walk *w, const wni_hnsw *g, int64_t width, int64_t ef,
+static int in_a_hole(const wni_walk *w, const wni_hnsw_allow *allow, double share)
+{
+    const int64_t n = wni_min(w->size, HOLE);
+    int64_t near = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        near += wni_bit(allow->slots, wni_beam_slot(w->beam[i]));
+    return 4 * (double)near < share * (double)n;
+}
+
+int wni_walk_sweep(wni_walk *w, const wni_hnsw *g, int64_t width, int64_t ef, double share,
                    const wni_hnsw_allow *allow, const wni_hnsw_keys *keys, const void *query)
 {
     const int32_t *links = g->links[0];
     const int64_t room = wni_hnsw_room(g, 0);
+    int64_t followed = 0;
     int dropped = 0;
 
     begin_hits(w, ef, allow);
@@ -47,6 +60,7 @@ int wni_walk_sweep(wni_walk *w, const wni_hnsw *g, int64_t width, int64_t ef,
         int64_t n = 0;
 
         if (w->n_hits == ef && w->beam[next] > w->hits[ef - 1]) break;
+        if (++followed == HOLE * 3 / 2 && in_a_hole(w, allow, share)) break;
         w->beam[next] |= 1;
         w->visited++;
         next = wni_walk_next(w, next + 1);
@@ -71,7 +85,7 @@ int wni_walk_sweep(wni_walk *w, const wni_hnsw *g, int64_t width, int64_t ef,
         next = wni_walk_next(w, next);
     }
     wni_walk_forget(w);
-    return w->n_hits == ef || !dropped;
+    return (w->n_hits == ef || !dropped) && !in_a_hole(w, allow, share);
 }
 
 /* ---- over bridges -------------------------------------------------------------------------------------------- */
@@ -139,7 +153,7 @@ static int64_t cross(wni_walk *w, const wni_hnsw_allow *allow, const int32_t *li
     for (; b < *n_bridges && n < most; b++) {
         const int32_t *at = links + w->bridges[b] * room;
 
-        if (b + 1 < *n_bridges) wni_hnsw_fetch(links + w->bridges[b + 1] * room, room);
+        if (b + AHEAD < *n_bridges) wni_hnsw_fetch(links + w->bridges[b + AHEAD] * room, room);
         for (int64_t i = 0; i < room && at[i] >= 0 && n < most; i++)
             if (wni_bit(allow->slots, at[i]) && !wni_walk_seen(w, at[i]))
                 n += wni_walk_mark(w, at[i], fresh + n);
@@ -179,6 +193,8 @@ int wni_walk_bridge(wni_walk *w, const wni_hnsw *g, int64_t ef, const wni_hnsw_a
             else
                 w->bridges[bridges++] = at[i];
         }
+        for (int64_t b = 0; b < bridges && b < AHEAD; b++)
+            wni_hnsw_fetch(links + w->bridges[b] * room, room);
         met -= n;
         n = cross(w, allow, links, room, &bridges, fresh, n, room);
         met += n;

@@ -38,6 +38,7 @@ wn_status wni_walk_new(wn_ctx *ctx, const wni_hnsw *g, int64_t room, wni_walk *o
     out->words = g->nodes / 64 + 1;
     out->log_room = log_room(g);
     out->room = room;
+    out->absent = -1;
     out->step = step_of(g);
     WNI_NEW0(ctx, out->seen, out->words);
     WNI_NEW(ctx, out->log, out->log_room);
@@ -81,7 +82,8 @@ void wni_walk_enter(wni_walk *w, const wni_hnsw *g, int64_t ef, const wni_hnsw_k
     keys->at(keys->self, query, w->log, n, w->keys);
     w->compared += n;
     for (int64_t i = 0; i < n; i++)
-        wni_beam_insert(w->beam, &w->size, ef, wni_beam_entry(w->keys[i], (int32_t)i));
+        if (i != w->absent)
+            wni_beam_insert(w->beam, &w->size, ef, wni_beam_entry(w->keys[i], (int32_t)i));
 }
 
 void wni_walk_start(wni_walk *w, int64_t ef)
@@ -92,6 +94,11 @@ void wni_walk_start(wni_walk *w, int64_t ef)
 
         w->beam[i] &= ~(uint64_t)1;
         w->fresh += wni_walk_mark(w, wni_beam_slot(w->beam[i]), fresh);
+    }
+    if (w->absent >= 0) {
+        int32_t *fresh = wni_walk_step(w);
+
+        w->fresh += wni_walk_mark(w, w->absent, fresh);
     }
 }
 

@@ -52,6 +52,7 @@ typedef struct wni_walk {
     int64_t size, room;
     uint64_t *hits; /* (room + 1) under a filter: the allowed ones, ascending */
     int64_t n_hits;
+    int32_t absent;   /* a node that is passed by as if it were not there; -1 = none */
     int64_t step;     /* slots that one step looks at, at most */
     int32_t *bridges; /* (step) */
     float *keys;      /* (step) */
@@ -102,14 +103,15 @@ typedef struct wni_hnsw_allow {
  * and WNI_HNSW_TOP.
  *
  * wni_walk_sweep goes through all nodes, in a beam of `width`, until `ef` allowed ones are nearer than whatever is
- * left. Returns 0 when the beam was too narrow for that.
+ * left. Returns 0 when the beam was too narrow for that, or when of the nearest nodes far fewer than `share` are
+ * allowed: matches all around a query that has none about it are hard to tell apart.
  *
  * wni_walk_bridge compares and follows allowed nodes only; the links of the others lead on to allowed ones behind
  * them. It begins from the allowed ones of a higher level too, wherever they are. Returns 0, without hits, when the
  * allowed ones do not hang together. */
 int64_t wni_walk_descend(wni_walk *walk, const wni_hnsw *g, int64_t high,
                          const wni_hnsw_allow *allow, const wni_hnsw_keys *keys, const void *query);
-int wni_walk_sweep(wni_walk *walk, const wni_hnsw *g, int64_t width, int64_t ef,
+int wni_walk_sweep(wni_walk *walk, const wni_hnsw *g, int64_t width, int64_t ef, double share,
                    const wni_hnsw_allow *allow, const wni_hnsw_keys *keys, const void *query);
 int wni_walk_bridge(wni_walk *walk, const wni_hnsw *g, int64_t ef, const wni_hnsw_allow *allow,
                     const wni_hnsw_keys *keys, const void *query);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What an effort gives: rows of the finished index are searched for with growing effort, and the share of
- * their true neighbours that comes back is written into index.json. `--recall` is answered from there.
+ * their true neighbours that comes back, less its standard error, is written into index.json. `--recall` is answered
+ * from there. A row does not help to find its own neighbours, as a query that comes later does not either.
  */
 #include <math.h>
 
@@ -10,7 +11,7 @@
 #include "index/index_search.h"
 #include "scan/scan.h"
 
-#define SAMPLE 200 /* rows that are searched for */
+#define SAMPLE 400 /* rows that are searched for */
 #define K      10
 #define MARKS  24
 #define STEP   1.4
@@ -22,9 +23,10 @@
 typedef struct trial {
     wn_filter filter; /* segment NULL = none */
     int64_t n;
-    wn_pool *queries; /* (n, d) */
-    int64_t *truth;   /* (n, k + 1) positions, the row itself among them */
-    float *key;       /* (n, k + 1) */
+    const int64_t *rows; /* (n) of the sample; none helps to find its neighbours */
+    wn_pool *queries;    /* (n, d) */
+    int64_t *truth;      /* (n, k + 1) positions, the row itself among them */
+    float *key;          /* (n, k + 1) */
 } trial;
 
 typedef struct calibrate {
@@ -64,7 +66,7 @@ done:
     return st;
 }
 
-static wn_status make_trial(wn_ctx *ctx, const calibrate *c, const int64_t *rows, trial *t)
+static wn_status make_trial(wn_ctx *ctx, const calibrate *c, trial *t)
 {
     const wni_segment *s = c->s;
     wni_queries queries, base = {s->rows, NULL, 0, s->n};
@@ -73,7 +75,7 @@ static wn_status make_trial(wn_ctx *ctx, const calibrate *c, const int64_t *rows
 
     WNI_NEW(ctx, t->truth, t->n * (c->k + 1));
     WNI_NEW(ctx, t->key, t->n * (c->k + 1));
-    WNI_TRY(wn_pool_view(ctx, s->rows, rows, t->n, &t->queries));
+    WNI_TRY(wn_pool_view(ctx, s->rows, t->rows, t->n, &t->queries));
     if (t->filter.segment) {
         const wni_allowed *a = &t->filter.segment[s - c->index->segment];
         const wni_ask ask = {.queries = t->queries,
@@ -109,7 +111,8 @@ static wn_status take_sample(wn_ctx *ctx, calibrate *c)
         const int64_t first = c->n * i / c->trials;
 
         c->trial[i].n = c->n * (i + 1) / c->trials - first;
-        WNI_TRY(make_trial(ctx, c, c->rows + first, &c->trial[i]));
+        c->trial[i].rows = c->rows + first;
+        WNI_TRY(make_trial(ctx, c, &c->trial[i]));
     }
 done:
     return st;
@@ -126,23 +129,33 @@ static void free_sample(wn_ctx *ctx, calibrate *c)
     wni_free(ctx, c->rows);
 }
 
-/* A hit counts when it is no farther than the last true neighbour: rows at the same distance are as good. */
-static double recall_of(const calibrate *c, const trial *t, const wn_hits *hits)
+/* A hit counts when it is another row no farther than the last true neighbour: rows at the same distance are as good.
+ * *error is the standard error. */
+static double recall_of(const calibrate *c, const trial *t, const wn_hits *hits, double *error)
 {
-    int64_t good = 0;
+    double sum = 0, squares = 0;
 
     for (int64_t q = 0; q < t->n; q++) {
         const float last = t->key[q * (c->k + 1) + c->k];
         const float reach = c->index->metric == WN_COSINE ? last / 2 : __builtin_sqrtf(last);
+        const int64_t self = wni_segment_id(c->s, t->rows[q]);
         int64_t count = 0;
+        double share;
 
-        for (int64_t i = 0; i < hits->k; i++)
+        for (int64_t i = 0; i < hits->k; i++) {
+            const int64_t at = q * hits->k + i;
+
             count +=
-                hits->indices[q * hits->k + i] >= 0 && hits->distances[q * hits->k + i] <= reach;
-        /* The row itself is no merit. */
-        good += wni_max(wni_min(count, c->k + 1) - 1, 0);
+                hits->indices[at] >= 0 && hits->indices[at] != self && hits->distances[at] <= reach;
+        }
+        share = (double)wni_min(count, c->k) / (double)wni_max(c->k, 1);
+        sum += share;
+        squares += share * share;
     }
-    return (double)good / (double)wni_max(t->n * c->k, 1);
+    sum /= (double)t->n;
+    squares = squares / (double)t->n - sum * sum;
+    *error = squares > 0 ? sqrt(squares / (double)t->n) : 0;
+    return sum;
 }
 
 static wn_status measure(wn_ctx *ctx, const calibrate *c, int64_t *effort, double *recall,
@@ -157,23 +170,30 @@ static wn_status measure(wn_ctx *ctx, const calibrate *c, int64_t *effort, doubl
                                 .k = c->k + 1,
                                 .effort = wni_min((int64_t)e, high),
                                 .recall = 1};
+        double least = 1;
 
         if (*n && query.effort == effort[*n - 1]) query.effort++;
         effort[*n] = query.effort;
         recall[*n] = 1;
         for (int32_t i = 0; i < c->trials; i++) {
             const trial *t = &c->trial[i];
+            wn_filter filter = t->filter.segment ? t->filter : *c->index->alive;
+            double mean, error;
             wn_hits *hits;
 
             if (t->n == 0) continue;
             query.queries = t->queries;
-            query.filter = t->filter.segment ? &t->filter : NULL;
+            filter.absent = t->rows;
+            filter.absent_of = c->s;
+            query.filter = &filter;
             WNI_TRY(wn_index_search(ctx, c->index, &query, &hits));
-            recall[*n] = fmin(recall[*n], recall_of(c, t, hits));
+            mean = recall_of(c, t, hits, &error);
+            least = fmin(least, mean);
+            recall[*n] = fmin(recall[*n], fmax(mean - error, 0));
             wn_hits_free(hits);
         }
         (*n)++;
-        if (recall[*n - 1] >= ENOUGH || query.effort >= high) break;
+        if (least >= ENOUGH || query.effort >= high) break;
         if ((double)query.effort > e) e = (double)query.effort;
     }
 done:

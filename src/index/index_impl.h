@@ -179,6 +179,9 @@ struct wni_ask {
     /* (segment n) bits: alive, and all that is asked. NULL = every row, none is dead; but where the kind covers all
      * that is asked, NULL too, and it keeps to `cover` and to s->dead itself. */
     const uint64_t *allowed;
+    /* (n) position of a row that is to be as good as not there for each query, so far as the kind can; NULL = none. It
+     * may be found all the same. */
+    const int64_t *absent;
     int may_leave; /* 1 = a query may be left short where a scan is faster: the caller scans for it */
     const uint64_t *slots; /* the same as `place` of the kind gives it; NULL = it has none */
     int64_t n_allowed;

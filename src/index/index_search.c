@@ -174,6 +174,7 @@ static wn_status search_again(wn_ctx *ctx, search *s, const wni_ask *ask)
     WNI_NEW(ctx, found.key, m * ask->want);
     again.queries = few;
     again.n = m;
+    again.absent = NULL;
     WNI_TRY(wni_index_scan_rows(ctx, s->index, s->s, &again, &found));
     s->found.compared += found.compared;
     for (int64_t i = 0; i < m; i++)
@@ -209,6 +210,7 @@ static wn_status search_segment(wn_ctx *ctx, search *s, int32_t number)
     s->s = &s->index->segment[number];
     kind = s->s->kind;
     if (allowed->n == 0) return WN_OK;
+    if (s->filter->absent_of == s->s) ask.absent = s->filter->absent + s->first;
     s->found.exact = 0;
     if (kind->cost && (double)ask.n_allowed <= kind->cost(s->index, s->s, &ask)) {
         s->route[number] |= ROUTE_MATCHES;

@@ -20,6 +20,9 @@ struct wn_filter {
     const wn_index *index;
     wni_allowed *segment; /* (n_segments) */
     int64_t matching;
+    /* For measuring: query i is row absent[i] of segment absent_of and looks for the others; NULL = it is not. */
+    const int64_t *absent;
+    const wni_segment *absent_of;
 };
 
 /* Bits (segment n) of the rows that are not deleted; wni_free. */

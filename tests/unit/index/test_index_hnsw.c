@@ -422,6 +422,89 @@ static void test_filters(void **state)
     wn_ctx_free(ctx);
 }
 
+/* Tight clusters far from each other, of which a few per cent are allowed, and queries everywhere: most of them have
+ * no match about them, and no link leads from one cluster that is allowed to the next. */
+static void test_isolated_clusters(void **state)
+{
+    enum { N = 12000, Q = 60, D = 32, CLUSTERS = 240 };
+    static const int every[] = {20, 40, 80};
+    static int32_t labels[N];
+    static uint64_t bits[(N + 63) / 64];
+    float *v = ts_blobs(N, D, CLUSTERS, 0.05, 2, labels),
+          *q = ts_blobs(Q, D, CLUSTERS, 0.05, 2, NULL);
+    wn_ctx *ctx = ts_ctx(2, -1);
+    wn_pool *queries, *rows;
+    wn_index *index;
+    int64_t at[Q * K];
+
+    (void)state;
+    ts_write_npy(ts_path("islands.npy"), v, N, D);
+    make(ctx, ts_path("islands.npy"), ts_path("islands"), NULL, NULL);
+    ts_ok(ctx, wn_index_open(ctx, ts_path("islands"), &index));
+    ts_ok(ctx, wn_pool_wrap(ctx, q, Q, D, WN_F32, WN_L2, &queries));
+    ts_ok(ctx, wn_pool_wrap(ctx, v, N, D, WN_F32, WN_L2, &rows));
+    for (size_t e = 0; e < sizeof every / sizeof every[0]; e++) {
+        wni_ask a = {.queries = queries, .n = Q, .want = K, .effort = 50, .allowed = bits};
+        int64_t full = 0;
+        wni_found found;
+        double r;
+
+        memset(bits, 0, sizeof bits);
+        for (int64_t i = 0; i < N; i++)
+            if (labels[i] % every[e] == 0) wni_bit_set(bits, i);
+        a.n_allowed = wni_bits_count(bits, 0, N);
+        ask(ctx, index, &a, at, &found);
+        for (int64_t i = 0; i < Q * K; i++)
+            full += at[i] >= 0;
+        r = recall(ctx, queries, rows, bits, at, K, K);
+        if (r < 0.95 || full < Q * K * 9 / 10)
+            fail_msg("every %dth cluster: recall %.3f, %lld of %d hits", every[e], r,
+                     (long long)full, Q * K);
+    }
+    wn_index_free(index);
+    wn_pool_free(queries);
+    wn_pool_free(rows);
+    free(v);
+    free(q);
+    wn_ctx_free(ctx);
+}
+
+/* A recall that is asked for is met for queries that the index has not seen. */
+static void test_recall_is_kept(void **state)
+{
+    enum { N = 8000, Q = 400, D = 24 };
+    static const double asked[] = {0.7, 0.9, 0.98};
+    float *v = ts_normal(N + Q, D, 12);
+    wn_ctx *ctx = ts_ctx(2, -1);
+    wn_pool *queries, *rows;
+    wn_index *index;
+
+    (void)state;
+    ts_write_npy(ts_path("kept.npy"), v, N, D);
+    make(ctx, ts_path("kept.npy"), ts_path("kept"), NULL, NULL);
+    ts_ok(ctx, wn_index_open(ctx, ts_path("kept"), &index));
+    ts_ok(ctx, wn_pool_wrap(ctx, v + N * D, Q, D, WN_F32, WN_L2, &queries));
+    ts_ok(ctx, wn_pool_wrap(ctx, v, N, D, WN_F32, WN_L2, &rows));
+    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
+        wn_index_query query = {
+            .struct_size = sizeof query, .queries = queries, .k = K, .recall = asked[i]};
+        wn_hits *hits;
+        double r;
+
+        ts_ok(ctx, wn_index_search(ctx, index, &query, &hits));
+        r = recall(ctx, queries, rows, NULL, hits->indices, K, K);
+        if (r < asked[i] - 0.01)
+            fail_msg("recall %.3f asked for, %.3f found at effort %lld", asked[i], r,
+                     (long long)hits->report.effort);
+        wn_hits_free(hits);
+    }
+    wn_index_free(index);
+    wn_pool_free(queries);
+    wn_pool_free(rows);
+    free(v);
+    wn_ctx_free(ctx);
+}
+
 /* A thousand equal rows stand in for each other: any k of them are the answer, and by ids the first. */
 static void test_equal_rows(void **state)
 {
@@ -650,6 +733,8 @@ int main(void)
         cmocka_unit_test(test_recall),
         cmocka_unit_test(test_recall_on_features),
         cmocka_unit_test(test_filters),
+        cmocka_unit_test(test_isolated_clusters),
+        cmocka_unit_test(test_recall_is_kept),
         cmocka_unit_test(test_equal_rows),
         cmocka_unit_test(test_few_rows),
         cmocka_unit_test(test_same_bytes),

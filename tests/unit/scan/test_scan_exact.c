@@ -11,13 +11,15 @@
 #include "scan/scan.h"
 #include "support/support.h"
 
-enum { N = 700, D = 21, K = 9 };
+enum { N = 700, K = 9 };
 
-static void compare(int threads, int isa, wn_metric metric, int64_t nq, int far, int subset)
+/* Rows of d = 32 are compared where they lie when there are few queries. */
+static void compare(int64_t d, int threads, int isa, wn_metric metric, int64_t nq, int far,
+                    int subset)
 {
-    float *v = ts_blobs(N, D, 5, 0.3, 3, NULL), *x = ts_blobs(nq, D, 5, 0.3, 3, NULL);
+    float *v = ts_blobs(N, d, 5, 0.3, 3, NULL), *x = ts_blobs(nq, d, 5, 0.3, 3, NULL);
     const wni_kernels *oracle = wni_kernels_oracle();
-    const int64_t ld = wni_ld(D), n = subset ? 40 : N, k = subset == 2 ? 50 : K;
+    const int64_t ld = wni_ld(d), n = subset ? 40 : N, k = subset == 2 ? 50 : K;
     float *a = aligned_alloc(64, sizeof(float) * (size_t)(2 * ld)), *b = a + ld;
     int64_t *at = malloc(sizeof(int64_t) * (size_t)(nq * k)), rows[40];
     float *key = malloc(sizeof(float) * (size_t)(nq * k));
@@ -25,15 +27,15 @@ static void compare(int threads, int isa, wn_metric metric, int64_t nq, int far,
     wn_pool *pool, *queries;
     wni_queries q, base;
 
-    for (int64_t i = 0; far && i < N * D; i++)
+    for (int64_t i = 0; far && i < N * d; i++)
         v[i] = 500 + 0.01f * v[i];
-    for (int64_t i = 0; far && i < nq * D; i++)
+    for (int64_t i = 0; far && i < nq * d; i++)
         x[i] = 500 + 0.01f * x[i];
-    memcpy(v + 30 * D, v + 60 * D, sizeof(float) * D); /* a tie */
+    memcpy(v + 30 * d, v + 60 * d, sizeof(float) * d); /* a tie */
     for (int64_t i = 0; i < 40; i++)
         rows[i] = (i * 37 + 30) % N;
-    ts_ok(ctx, wn_pool_wrap(ctx, v, N, D, WN_F32, metric, &pool));
-    ts_ok(ctx, wn_pool_wrap(ctx, x, nq, D, WN_F32, metric, &queries));
+    ts_ok(ctx, wn_pool_wrap(ctx, v, N, d, WN_F32, metric, &pool));
+    ts_ok(ctx, wn_pool_wrap(ctx, x, nq, d, WN_F32, metric, &queries));
     q = (wni_queries){queries, NULL, 0, nq};
     base = (wni_queries){pool, subset ? rows : NULL, 0, n};
     ts_ok(ctx, wni_scan_exact(ctx, &q, &base, k, at, key));
@@ -72,20 +74,23 @@ static void compare(int threads, int isa, wn_metric metric, int64_t nq, int far,
 static void test_few_and_many(void **state)
 {
     (void)state;
-    for (int threads = 1; threads <= 3; threads += 2)
-        for (int metric = 0; metric < 2; metric++)
-            for (int subset = 0; subset < 3; subset++) {
-                compare(threads, -1, metric ? WN_COSINE : WN_L2, 1, 0, subset);
-                compare(threads, -1, metric ? WN_COSINE : WN_L2, 12, 0, subset);
-            }
+    for (int64_t d = 21; d <= 32; d += 11)
+        for (int threads = 1; threads <= 3; threads += 2)
+            for (int metric = 0; metric < 2; metric++)
+                for (int subset = 0; subset < 3; subset++) {
+                    compare(d, threads, -1, metric ? WN_COSINE : WN_L2, 1, 0, subset);
+                    compare(d, threads, -1, metric ? WN_COSINE : WN_L2, 12, 0, subset);
+                }
 }
 
 static void test_far_from_the_origin(void **state)
 {
     (void)state;
-    compare(2, -1, WN_L2, 3, 1, 0);
-    compare(2, -1, WN_L2, 12, 1, 0);
-    compare(1, WN_ISA_BASE, WN_L2, 3, 1, 0);
+    for (int64_t d = 21; d <= 32; d += 11) {
+        compare(d, 2, -1, WN_L2, 3, 1, 0);
+        compare(d, 2, -1, WN_L2, 12, 1, 0);
+        compare(d, 1, WN_ISA_BASE, WN_L2, 3, 1, 0);
+    }
 }
 
 int main(void)
