@@ -63,8 +63,9 @@ typedef struct wni_group8 {
     const float *other; /* (64) no NaN, not -inf, a sum with own no less than -FLT_MAX; or NULL */
     int64_t head;       /* dimensions, a multiple of 16 below ld; 0 = no head */
     const int32_t
-        *head_start;   /* (64) -128 x the sum of the column's first `head` codes; 64-byte lines */
-    const float *rest; /* (64) finite; 64-byte lines */
+        *head_start;    /* (64) -128 x the sum of the column's first `head` codes; 64-byte lines */
+    const float *rest;  /* (64) finite; 64-byte lines */
+    const int8_t *next; /* codes of the group that comes next, to be fetched meanwhile; or NULL */
 } wni_group8;
 typedef struct wni_rows8 {
     const float *scale;   /* (m) finite */

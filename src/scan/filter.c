@@ -132,13 +132,12 @@ static wn_status pack_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, i
            (size_t)((end - begin) * WNI_GROUP8 * f->ld * width));
     for (int64_t c = begin * WNI_GROUP8; c < end * WNI_GROUP8; c++) {
         const int64_t panel = c / WNI_PANEL8 * f->ld * WNI_PANEL8;
+        const int64_t head = c / WNI_GROUP8 * f->heads * WNI_GROUP8 + c % WNI_GROUP8;
 
         f->start[c] = 0;
         if (c >= f->n) {
-            for (int64_t h = 0; h < f->heads; h++) {
-                f->rest[h * f->groups * WNI_GROUP8 + c] = 0;
-                f->head_start[h * f->groups * WNI_GROUP8 + c] = 0;
-            }
+            for (int64_t h = 0; h < f->heads; h++)
+                f->rest[head + h * WNI_GROUP8] = 0, f->head_start[head + h * WNI_GROUP8] = 0;
             no_bound(f, c, -INFINITY);
             continue;
         }
@@ -148,7 +147,7 @@ static wn_status pack_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, i
         } else {
             wni_filter_codes(f, wni_mat_row(f->base, c), codes, stat);
             f->start[c] = -128 * pack_column(codes, f->ld, f->codes + panel + c % WNI_PANEL8 * 4);
-            wni_filter_rest(f, codes, f->groups * WNI_GROUP8, f->rest + c, f->head_start + c);
+            wni_filter_rest(f, codes, WNI_GROUP8, f->rest + head, f->head_start + head);
         }
         bound_column(f, c, stat);
     }

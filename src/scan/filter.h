@@ -87,8 +87,8 @@ typedef struct wni_filter {
     float *norm, *error, *length; /* at least |z'|, |z - z'|, |c| */
     float *high, *low;
     int64_t heads, head_step; /* heads of head_step, 2 head_step, ... dimensions; 0 when wide */
-    int32_t *head_start;      /* (heads, 64 groups) as in kernels.h */
-    float *rest;              /* (heads, 64 groups) of their codes' norms behind the head */
+    int32_t *head_start;      /* (groups, heads, 64) as in kernels.h */
+    float *rest;              /* (groups, heads, 64) of their codes' norms behind the head */
 } wni_filter;
 
 /* Whether this context filters at all: level, option, shape. */

@@ -237,7 +237,8 @@ static int64_t scan_group(const wni_filter *f, wni_filter_tile *t, int64_t g, in
                         .high = f->high + at,
                         .low = f->low + at,
                         .first = (int32_t)at,
-                        .other = other};
+                        .other = other,
+                        .next = g + 1 < f->groups ? f->codes + (at + WNI_GROUP8) * f->ld : NULL};
     wni_rows8 rows = {.scale = t->scale,
                       .need = t->need,
                       .best = t->best,
@@ -252,8 +253,8 @@ static int64_t scan_group(const wni_filter *f, wni_filter_tile *t, int64_t g, in
     spread_of(f, t, at, spread);
     if (h < f->heads) {
         group.head = (h + 1) * f->head_step;
-        group.head_start = f->head_start + h * f->groups * WNI_GROUP8 + at;
-        group.rest = f->rest + h * f->groups * WNI_GROUP8 + at;
+        group.head_start = f->head_start + (g * f->heads + h) * WNI_GROUP8;
+        group.rest = f->rest + (g * f->heads + h) * WNI_GROUP8;
         rows.rest = t->rest + h * t->rows;
     }
     if (f->wide)

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A row of a block leaves the fast path when one of its 64 columns reaches what it needs. With a head that is first
- * asked of the head and the most that the rest may add.
+ * asked of the head and the most that the rest may add. Rows that may reach are listed, and taken again with all
+ * dimensions: so blocks follow each other without a branch that is hard to foresee.
  */
 #include "kernels/dots8/dots8_bounds.h"
 #include "kernels/dots8/products8_vnni.h"
 
-#define FINISH_ROWS 3 /* of a block, from which all are finished together */
+#define SLICE_ROWS 192 /* for which rows that may reach are listed */
+#define LINE       64  /* bytes that are fetched together: a group has ld of them */
 
 /* Which of the 6 rows from r have an upper that reaches what it needs; sums of the head alone in dot (6, 64) when
  * `head`. One panel at a time, its numbers in registers. */
@@ -48,69 +50,85 @@ static inline __attribute__((always_inline)) unsigned reaching(const wni_group8 
     return bits;
 }
 
-static inline unsigned reaching_whole(const wni_group8 *g, const wni_rows8 *rows, int64_t r,
-                                      const int32_t *dot)
+/* A call, since what is around would cost the sums their registers. */
+static __attribute__((noinline)) void head_products(const wni_group8 *g, const uint8_t *x,
+                                                    int64_t ld, const int32_t *begin, int32_t *dot)
 {
-    return g->other ? reaching(g, rows, r, dot, 0, 1) : reaching(g, rows, r, dot, 0, 0);
+    wni_products_of6(g, x, ld, g->head, begin, dot);
 }
 
-/* The start of what the head has not seen. */
-static inline void add_rest(const wni_group8 *g, int32_t *dot)
+/* The n rows from r on that are listed, all their dimensions, six at a time: those that reach are hits. */
+static __attribute__((noinline)) int64_t finish(const wni_group8 *g, const uint8_t *x, int64_t ld,
+                                                const wni_rows8 *rows, int64_t r,
+                                                const int32_t *list, int64_t n,
+                                                const wni_hits8 *hits, int64_t count)
 {
-    for (int p = 0; p < WNI_GROUP8; p += WNI_PANEL8) {
-        const __m512i more =
-            _mm512_sub_epi32(_mm512_load_si512(g->start + p), _mm512_load_si512(g->head_start + p));
+    int32_t dot[BLOCK_ROWS * WNI_GROUP8] __attribute__((aligned(64)));
 
-        _mm512_store_si512(dot + p, _mm512_add_epi32(_mm512_load_si512(dot + p), more));
+    for (int64_t l = 0; l < n; l += BLOCK_ROWS) {
+        const int64_t some = n - l < BLOCK_ROWS ? n - l : BLOCK_ROWS;
+        const uint8_t *six[BLOCK_ROWS];
+
+        if (some == 1)
+            wni_products1(g, x + (r + list[l]) * ld, ld, dot);
+        else {
+            for (int64_t i = 0; i < BLOCK_ROWS; i++)
+                six[i] = x + (r + list[l + (i < some ? i : 0)]) * ld;
+            wni_products6(g, six, ld, ld, g->start, dot);
+        }
+        for (int64_t i = 0; i < some; i++)
+            count = wni_dots8_check(g, rows, r + list[l + i], dot + i * WNI_GROUP8, hits, count);
     }
+    return count;
 }
 
-/* Rows r.. of a block, those in `bits` or more: from the head's sums to all of them; returns those that reach what
- * they need. */
-static __attribute__((noinline)) unsigned finish(const wni_group8 *g, const uint8_t *x, int64_t ld,
-                                                 const wni_rows8 *rows, int64_t r, int32_t *dot,
-                                                 unsigned bits)
+/* A multiple of 6 rows by their heads. */
+static int64_t by_heads(const wni_group8 *g, const uint8_t *x, int64_t m, int64_t ld,
+                        const wni_rows8 *rows, const wni_hits8 *hits)
 {
-    unsigned left = bits;
+    int32_t dot[BLOCK_ROWS * WNI_GROUP8] __attribute__((aligned(64)));
+    int32_t list[SLICE_ROWS + BLOCK_ROWS];
+    int64_t count = 0, ahead = g->next ? 0 : ld;
 
-    if (__builtin_popcount(bits) >= FINISH_ROWS) {
-        for (int i = 0; i < BLOCK_ROWS; i++)
-            add_rest(g, dot + i * WNI_GROUP8);
-        wni_products6(g, x, ld, g->head, ld, dot, WNI_GROUP8, dot);
-        return reaching_whole(g, rows, r, dot);
-    }
-    for (; left; left &= left - 1) {
-        const int i = __builtin_ctz(left);
-        int32_t *row = dot + i * WNI_GROUP8;
+    for (int64_t r = 0; r < m; r += SLICE_ROWS) {
+        const int64_t some = m - r < SLICE_ROWS ? m - r : SLICE_ROWS;
+        int64_t n = 0;
 
-        add_rest(g, row);
-        wni_products1(g, x + i * ld, ld, g->head, ld, row, row);
-        if (!(g->other ? reaches_both(g, rows, r + i, row) : reaches(g, rows, r + i, row)))
-            bits &= ~(1u << i);
+        for (int64_t i = 0; i < some; i += BLOCK_ROWS) {
+            unsigned bits;
+
+            for (; ahead < ld * (r + i) / m; ahead++)
+                _mm_prefetch((const char *)g->next + ahead * LINE, _MM_HINT_T1);
+            head_products(g, x + (r + i) * ld, ld, g->head_start, dot);
+            bits = g->other ? reaching(g, rows, r + i, dot, 1, 1)
+                            : reaching(g, rows, r + i, dot, 1, 0);
+            for (int l = 0; l < BLOCK_ROWS; l++, bits >>= 1) {
+                list[n] = (int32_t)i + l;
+                n += bits & 1;
+            }
+        }
+        *rows->passed += n;
+        count = finish(g, x, ld, rows, r, list, n, hits, count);
     }
-    return bits;
+    return count;
 }
 
 int64_t wni_dots8_vnni(const wni_group8 *group, const uint8_t *x, int64_t m, int64_t ld,
                        const wni_rows8 *rows, const wni_hits8 *hits)
 {
     int32_t dot[BLOCK_ROWS * WNI_GROUP8] __attribute__((aligned(64)));
-    int64_t count = 0, passed = 0, r = 0;
+    int64_t count = 0, r = 0;
 
+    if (group->head) {
+        r = m / BLOCK_ROWS * BLOCK_ROWS;
+        count = by_heads(group, x, r, ld, rows, hits);
+    }
     for (; r + BLOCK_ROWS <= m; r += BLOCK_ROWS) {
         unsigned bits;
 
-        if (group->head) {
-            wni_products6(group, x + r * ld, ld, 0, group->head, group->head_start, 0, dot);
-            bits = group->other ? reaching(group, rows, r, dot, 1, 1)
-                                : reaching(group, rows, r, dot, 1, 0);
-            if (!bits) continue;
-            passed += __builtin_popcount(bits);
-            bits = finish(group, x + r * ld, ld, rows, r, dot, bits);
-        } else {
-            wni_products6(group, x + r * ld, ld, 0, ld, group->start, 0, dot);
-            bits = reaching_whole(group, rows, r, dot);
-        }
+        wni_products_of6(group, x + r * ld, ld, ld, group->start, dot);
+        bits = group->other ? reaching(group, rows, r, dot, 0, 1)
+                            : reaching(group, rows, r, dot, 0, 0);
         for (; bits; bits &= bits - 1) {
             const int i = __builtin_ctz(bits);
 
@@ -118,9 +136,8 @@ int64_t wni_dots8_vnni(const wni_group8 *group, const uint8_t *x, int64_t m, int
         }
     }
     for (; r < m; r++) {
-        wni_products1(group, x + r * ld, ld, 0, ld, group->start, dot);
+        wni_products1(group, x + r * ld, ld, dot);
         count = wni_dots8_check(group, rows, r, dot, hits, count);
     }
-    if (group->head) *rows->passed += passed;
     return count;
 }

@@ -21,13 +21,9 @@ static inline __m512i wni_four(const uint8_t *x)
 #define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5)
 #define BLOCK_ROWS   6
 
-#define BEGIN(r)                                                  \
-    __m512i s##r##0 = _mm512_load_si512(begin + r * stride),      \
-            s##r##1 = _mm512_load_si512(begin + r * stride + 16), \
-            s##r##2 = _mm512_load_si512(begin + r * stride + 32), \
-            s##r##3 = _mm512_load_si512(begin + r * stride + 48);
+#define BEGIN(r) __m512i s##r##0 = start0, s##r##1 = start1, s##r##2 = start2, s##r##3 = start3;
 #define STEP(r)                                    \
-    y = wni_four(x + i + r * ld);                  \
+    y = wni_four(x##r + i);                        \
     s##r##0 = _mm512_dpbusd_epi32(s##r##0, y, p0); \
     s##r##1 = _mm512_dpbusd_epi32(s##r##1, y, p1); \
     s##r##2 = _mm512_dpbusd_epi32(s##r##2, y, p2); \
@@ -38,16 +34,19 @@ static inline __m512i wni_four(const uint8_t *x)
     _mm512_store_si512(dot + r * WNI_GROUP8 + 32, s##r##2); \
     _mm512_store_si512(dot + r * WNI_GROUP8 + 48, s##r##3);
 
-/* Dimensions from..to of 6 rows, added to what stands in begin (6, stride), into dot (6, 64). They are always stored:
- * with the tests in the same function compilers would keep the sums in memory during the loop. */
-static inline void wni_products6(const wni_group8 *g, const uint8_t *x, int64_t ld, int64_t from,
-                                 int64_t to, const int32_t *begin, int64_t stride, int32_t *dot)
+/* Dimensions 0..to of the rows x (6), added to `begin` (64), into dot (6, 64). They are always stored: with the tests in
+ * the same function compilers would keep the sums in memory during the loop. */
+static inline void wni_products6(const wni_group8 *g, const uint8_t *const *x, int64_t ld,
+                                 int64_t to, const int32_t *begin, int32_t *dot)
 {
-    const int8_t *panel = g->codes + from * WNI_PANEL8;
+    const uint8_t *x0 = x[0], *x1 = x[1], *x2 = x[2], *x3 = x[3], *x4 = x[4], *x5 = x[5];
+    const int8_t *panel = g->codes;
     const int64_t next = ld * WNI_PANEL8;
+    const __m512i start0 = _mm512_load_si512(begin), start1 = _mm512_load_si512(begin + 16);
+    const __m512i start2 = _mm512_load_si512(begin + 32), start3 = _mm512_load_si512(begin + 48);
 
     EACH_ROW(BEGIN)
-    for (int64_t i = from; i < to; i += 4, panel += 4 * WNI_PANEL8) {
+    for (int64_t i = 0; i < to; i += 4, panel += 4 * WNI_PANEL8) {
         const __m512i p0 = _mm512_load_si512(panel), p1 = _mm512_load_si512(panel + next);
         const __m512i p2 = _mm512_load_si512(panel + 2 * next);
         const __m512i p3 = _mm512_load_si512(panel + 3 * next);
@@ -58,16 +57,15 @@ static inline void wni_products6(const wni_group8 *g, const uint8_t *x, int64_t 
     EACH_ROW(STORE)
 }
 
-/* The same for one row. */
-static inline void wni_products1(const wni_group8 *g, const uint8_t *x, int64_t ld, int64_t from,
-                                 int64_t to, const int32_t *begin, int32_t *dot)
+/* The same for one row, all dimensions. */
+static inline void wni_products1(const wni_group8 *g, const uint8_t *x, int64_t ld, int32_t *dot)
 {
-    const int8_t *panel = g->codes + from * WNI_PANEL8;
+    const int8_t *panel = g->codes;
     const int64_t next = ld * WNI_PANEL8;
-    __m512i s0 = _mm512_load_si512(begin), s1 = _mm512_load_si512(begin + 16);
-    __m512i s2 = _mm512_load_si512(begin + 32), s3 = _mm512_load_si512(begin + 48);
+    __m512i s0 = _mm512_load_si512(g->start), s1 = _mm512_load_si512(g->start + 16);
+    __m512i s2 = _mm512_load_si512(g->start + 32), s3 = _mm512_load_si512(g->start + 48);
 
-    for (int64_t i = from; i < to; i += 4, panel += 4 * WNI_PANEL8) {
+    for (int64_t i = 0; i < ld; i += 4, panel += 4 * WNI_PANEL8) {
         const __m512i y = wni_four(x + i);
 
         s0 = _mm512_dpbusd_epi32(s0, y, _mm512_load_si512(panel));
@@ -81,15 +79,24 @@ static inline void wni_products1(const wni_group8 *g, const uint8_t *x, int64_t 
     _mm512_store_si512(dot + 48, s3);
 }
 
-/* Those of the next rows of m - r into dot (6, 64): six, or the one at r when fewer are left. Returns how many. */
+/* Dimensions 0..to of the 6 rows from x on. */
+static inline void wni_products_of6(const wni_group8 *g, const uint8_t *x, int64_t ld, int64_t to,
+                                    const int32_t *begin, int32_t *dot)
+{
+    const uint8_t *const rows[] = {x, x + ld, x + 2 * ld, x + 3 * ld, x + 4 * ld, x + 5 * ld};
+
+    wni_products6(g, rows, ld, to, begin, dot);
+}
+
+/* All of the next rows of m - r into dot (6, 64): six, or the one at r when fewer are left. Returns how many. */
 static inline int64_t wni_products8(const wni_group8 *g, const uint8_t *x, int64_t r, int64_t m,
                                     int64_t ld, int32_t *dot)
 {
     if (m - r < BLOCK_ROWS) {
-        wni_products1(g, x + r * ld, ld, 0, ld, g->start, dot);
+        wni_products1(g, x + r * ld, ld, dot);
         return 1;
     }
-    wni_products6(g, x + r * ld, ld, 0, ld, g->start, 0, dot);
+    wni_products_of6(g, x + r * ld, ld, ld, g->start, dot);
     return BLOCK_ROWS;
 }
 
