@@ -34,8 +34,8 @@ static inline __m512i wni_four(const uint8_t *x)
     _mm512_store_si512(dot + r * WNI_GROUP8 + 32, s##r##2); \
     _mm512_store_si512(dot + r * WNI_GROUP8 + 48, s##r##3);
 
-/* Dimensions 0..to of the rows x (6), added to `begin` (64), into dot (6, 64). They are always stored: with the tests in
- * the same function compilers would keep the sums in memory during the loop. */
+/* Dimensions 0..to of the rows x (6), added to `begin` (64), into dot (6, 64). They are always stored: with the
+ * tests in the same function compilers would keep the sums in memory during the loop. */
 static inline void wni_products6(const wni_group8 *g, const uint8_t *const *x, int64_t ld,
                                  int64_t to, const int32_t *begin, int32_t *dot)
 {
