@@ -60,9 +60,9 @@ wn_status wni_scan_block(wn_ctx *ctx, const wni_queries *queries, const wni_mat 
 wn_status wni_scan_pool(wn_ctx *ctx, const wni_queries *queries, const wni_queries *base,
                         const wni_epilogue *epilogue, void *self);
 
-/* Bytes that a scan of `queries` rows against n rows of d may take beside its results, when its caller holds `held` more
- * than now: as much of the budget as it would then, and what it needs in any case. The first is for all scans against
- * a pool but self scans, whose twin is in scan_self.h; the second for argmin against a resident base. */
+/* Bytes that a scan of `queries` rows against n rows of d may take beside its results, when its caller holds `held`
+ * more than now: as much of the budget as it would then, and what it needs in any case. The first is for all scans
+ * against a pool but self scans, whose twin is in scan_self.h; the second for argmin against a resident base. */
 int64_t wni_scan_bytes(const wn_ctx *ctx, int64_t queries, int64_t n, int64_t d, int64_t held);
 int64_t wni_scan_argmin_bytes(const wn_ctx *ctx, int64_t queries, int64_t n, int64_t d,
                               int64_t held);
