@@ -8,7 +8,6 @@
 #include "base/param.h"
 #include "index/index_build.h"
 #include "pool/inputs.h"
-#include "pool/table_join.h"
 
 WN_PARAM_TABLE(wn_index_add_params, WN_INDEX_ADD_PARAMS);
 
@@ -62,7 +61,7 @@ done:
 }
 
 /* How many of the last segments go together with `rows` new ones: those that are not twice as large as all
- * behind them. Segments with a table, or of another element type, stay. */
+ * behind them. Those of another element type stay. */
 static int32_t joined(const wn_index *index, const wn_pool *pool, int64_t rows)
 {
     int32_t first = index->n_segments;
@@ -159,9 +158,8 @@ static wn_status add_run(wni_run *run)
     WNI_TRY(wni_run_ints(run, "ids", &ids, &n_ids));
     if (ids) WNI_TRY(check_ids(run, index, ids, n_ids, n));
     added = (wni_source){.rows = pool, .ids = ids, .first_id = index->next_id};
-    WNI_TRY(wni_index_build_table(run, n, &added.table));
-    if (added.table && index->n_segments)
-        WNI_TRY(wni_table_same_columns(run->ctx, index->segment[0].table_path, added.table));
+    WNI_TRY(wni_index_build_table(run, n, index->n_segments ? index->segment[0].table_path : NULL,
+                                  &added.table));
     head.next_id += ids ? 0 : n;
     for (int64_t i = 0; ids && i < n; i++)
         head.next_id = wni_max(head.next_id, ids[i] + 1);

@@ -55,8 +55,8 @@ void wni_live_free(wn_ctx *ctx, wni_live *live);
 wn_status wni_segments_append(wn_ctx *ctx, json_t *segments, json_t *segment);
 
 /* The table of --table, of that many rows, as a file of the output which the caller removes again; NULL = none
- * was given. */
-wn_status wni_index_build_table(wni_run *run, int64_t rows, const char **path);
+ * was given. like: path of a table whose columns it must have, NULL = any. */
+wn_status wni_index_build_table(wni_run *run, int64_t rows, const char *like, const char **path);
 
 /* Writes index.json, measures recall when `calibrate`, records the result. */
 wn_status wni_index_finish(wni_run *run, const wni_index_head *head, const json_t *segments,

@@ -6,21 +6,23 @@
 #include "index/index_build.h"
 #include "pool/inputs.h"
 #include "pool/pool_use.h"
+#include "pool/table_impl.h"
 
 #define NORM_MAX 1e18 /* of a row: the square of twice that is finite in float32 */
 
-wn_status wni_index_build_table(wni_run *run, int64_t rows, const char **path)
+wn_status wni_index_build_table(wni_run *run, int64_t rows, const char *like, const char **path)
 {
     const char *given = run->input(run, "table"), *db = NULL;
     wn_table_options opt;
-    wn_table *table = NULL;
+    wn_table *table = NULL, *there = NULL;
     wn_status st = WN_OK;
 
     *path = NULL;
     if (!given) return WN_OK;
     WNI_TRY(wni_out_path(run->out, "table.sqlite", &db));
     wn_table_options_init(&opt);
-    WNI_TRY(wn_table_build(run->ctx, &given, 1, db, &opt, &table));
+    if (like) WNI_TRY(wn_table_open(run->ctx, like, &there));
+    WNI_TRY(wni_table_build_like(run->ctx, &given, 1, db, &opt, there, &table));
     if (wn_table_rows(table) != rows) {
         st = wni_fail(run->ctx, WN_E_DATA,
                       "%s: found %lld records, expected %lld: one for each row of the pool", given,
@@ -30,6 +32,7 @@ wn_status wni_index_build_table(wni_run *run, int64_t rows, const char **path)
     *path = db;
 done:
     wn_table_free(table);
+    wn_table_free(there);
     return st;
 }
 
@@ -88,7 +91,7 @@ wn_status wni_index_build_run(wni_run *run)
     if (run->plan) goto done;
     WNI_TRY(wni_pool_need_run(run->ctx, run->pool, run->method, &run->estimate));
     WNI_TRY(wni_index_check_rows(run->ctx, run->pool, "index"));
-    WNI_TRY(wni_index_build_table(run, wn_pool_rows(run->pool), &source.table));
+    WNI_TRY(wni_index_build_table(run, wn_pool_rows(run->pool), NULL, &source.table));
     head.has_table = source.table != NULL;
     WNI_TRY(wni_segment_write(run->ctx, run->out, &head, 1, &source, 1, run, &segment));
     if (source.table) WNI_TRY(wni_out_remove(run->out, "table.sqlite"));

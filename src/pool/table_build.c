@@ -11,7 +11,8 @@
 typedef struct builder {
     wn_ctx *ctx;
     wn_table_options opt;
-    char **paths; /* (n_paths) expanded */
+    const wn_table *like; /* whose columns they must be; NULL = any */
+    char **paths;         /* (n_paths) expanded */
     int32_t n_paths;
     int64_t *first; /* (n_paths + 1) first row of each file */
     int64_t *line;  /* (n_paths) line of that row while all lines follow one another, else -1 */
@@ -132,11 +133,12 @@ done:
 
 static wn_status survey(builder *b)
 {
-    for (int32_t i = 0; i < b->n_paths; i++) {
-        wn_status st = survey_file(b, i);
+    wn_status st = WN_OK;
 
-        if (st != WN_OK) return st;
-    }
+    if (b->like) WNI_TRY(wni_schema_begin(&b->schema, b->like));
+    for (int32_t i = 0; i < b->n_paths; i++)
+        WNI_TRY(survey_file(b, i));
+    if (b->like) WNI_TRY(wni_schema_fit(&b->schema, b->like, b->paths[0]));
     for (int32_t i = 0; i < b->schema.count; i++)
         if (b->schema.kind[i] == WNI_NULL || (b->schema.kind[i] == WNI_REAL && b->schema.exact[i]))
             b->schema.kind[i] = WNI_TEXT;
@@ -144,7 +146,8 @@ static wn_status survey(builder *b)
     if (b->text >= 0) b->schema.kind[b->text] = WNI_TEXT;
     if (b->id >= 0 && b->schema.kind[b->id] == WNI_REAL) b->schema.kind[b->id] = WNI_TEXT;
     b->schema.frozen = 1;
-    return WN_OK;
+done:
+    return st;
 }
 
 /* ---- database -------------------------------------------------------------------------------------- */
@@ -179,7 +182,6 @@ static wn_status create(builder *b)
 
 static wn_status create_rows(builder *b)
 {
-    static const char *const types[] = {"TEXT", "INTEGER", "REAL", "TEXT"};
     sqlite3_str *table = sqlite3_str_new(b->db), *insert = sqlite3_str_new(b->db);
     char *sql[2];
     wn_status st = WN_OK;
@@ -187,7 +189,8 @@ static wn_status create_rows(builder *b)
     sqlite3_str_appendall(table, "CREATE TABLE rows(_row INTEGER PRIMARY KEY");
     sqlite3_str_appendall(insert, "INSERT INTO rows VALUES(?");
     for (int32_t i = 0; i < b->schema.count; i++) {
-        sqlite3_str_appendf(table, ", \"%w\" %s", b->schema.name[i], types[b->schema.kind[i]]);
+        sqlite3_str_appendf(table, ", \"%w\" %s", b->schema.name[i],
+                            wni_schema_type(&b->schema, i));
         sqlite3_str_appendall(insert, ",?");
     }
     sqlite3_str_appendall(table, ")");
@@ -438,10 +441,12 @@ static void keep_places(builder *b, wn_table *table)
     b->line = NULL;
 }
 
-wn_status wn_table_build(wn_ctx *ctx, const char *const *paths, int32_t n_paths,
-                         const char *db_path, const wn_table_options *options, wn_table **out)
+wn_status wni_table_build_like(wn_ctx *ctx, const char *const *paths, int32_t n_paths,
+                               const char *db_path, const wn_table_options *options,
+                               const wn_table *like, wn_table **out)
 {
-    builder b = {.ctx = ctx, .id = -1, .text = -1, .db_path = db_path, .schema = {.ctx = ctx}};
+    builder b = {
+        .ctx = ctx, .like = like, .id = -1, .text = -1, .db_path = db_path, .schema = {.ctx = ctx}};
     wn_status st = WN_OK;
 
     *out = NULL;
@@ -469,4 +474,10 @@ done:
     wni_free(ctx, b.line);
     wni_paths_free(ctx, b.paths);
     return st;
+}
+
+wn_status wn_table_build(wn_ctx *ctx, const char *const *paths, int32_t n_paths,
+                         const char *db_path, const wn_table_options *options, wn_table **out)
+{
+    return wni_table_build_like(ctx, paths, n_paths, db_path, options, NULL, out);
 }

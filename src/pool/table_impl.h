@@ -56,6 +56,12 @@ struct wn_table {
 
 /* The failure of an SQLite call as status and text. */
 wn_status wni_sql_fail(wn_ctx *ctx, sqlite3 *db, const char *path, const char *what);
+/* wn_table_build of rows that are to stand beside those of another table (NULL = none): it gets the columns of that
+ * one, in its order and of its types; a record may lack any of them. WN_E_DATA when it has others, or values that a
+ * column there cannot hold. */
+wn_status wni_table_build_like(wn_ctx *ctx, const char *const *paths, int32_t n_paths,
+                               const char *db_path, const wn_table_options *options,
+                               const wn_table *like, wn_table **out);
 /* A table out of the bytes of its file, which must stay as they are until it is freed; path names it in messages. */
 wn_status wni_table_open_bytes(wn_ctx *ctx, const char *path, const void *data, int64_t bytes,
                                wn_table **out);

@@ -27,20 +27,6 @@ static wn_status same_columns(const wn_table *a, const wn_table *b)
     return WN_OK;
 }
 
-wn_status wni_table_same_columns(wn_ctx *ctx, const char *path, const char *other)
-{
-    wn_table *a = NULL, *b = NULL;
-    wn_status st;
-
-    WNI_TRY(wn_table_open(ctx, path, &a));
-    WNI_TRY(wn_table_open(ctx, other, &b));
-    WNI_TRY(same_columns(a, b));
-done:
-    wn_table_free(a);
-    wn_table_free(b);
-    return st;
-}
-
 /* CREATE TABLE rows and the INSERT into it, wni_free. */
 static wn_status make_sql(const wn_table *t, char **create, char **insert)
 {

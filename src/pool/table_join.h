@@ -17,7 +17,4 @@ typedef struct wni_table_part {
  * the columns of the first (WN_E_DATA). Cost: a lookup a row. */
 wn_status wni_table_join(wn_ctx *ctx, const wni_table_part *parts, int32_t n, const char *path);
 
-/* WN_E_DATA when the tables at two paths have other columns, by name or type. */
-wn_status wni_table_same_columns(wn_ctx *ctx, const char *path, const char *other);
-
 #endif

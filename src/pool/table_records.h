@@ -6,6 +6,7 @@
 #define WNI_TABLE_RECORDS_H
 
 #include "base/ctx_impl.h"
+#include "winnow/table.h"
 
 #define WNI_COLUMNS_MAX 1900 /* below SQLite's own limit of 2000 */
 
@@ -40,9 +41,16 @@ typedef struct wni_schema {
 } wni_schema;
 
 void wni_schema_free(wni_schema *schema);
+/* For rows that are to stand beside those of a table: its columns, before the survey. */
+wn_status wni_schema_begin(wni_schema *schema, const wn_table *like);
+/* After it: a column gets the type that it has there, where its values fit; one without a value fits any. WN_E_DATA
+ * names a column that does not fit, or is not there; path is of the new rows. */
+wn_status wni_schema_fit(wni_schema *schema, const wn_table *like, const char *path);
 /* The column called `name`, made when it is new. `guess` is tried first. `line` is for errors. */
 wn_status wni_schema_column(wni_schema *schema, const char *name, int32_t guess, const char *path,
                             int64_t line, int32_t *column);
+/* Its SQL type, as far as the survey has seen. */
+const char *wni_schema_type(const wni_schema *schema, int32_t column);
 /* "; did you mean 'gloss'?" or "; the columns are a, b, c" into buf. */
 const char *wni_schema_hint(const wni_schema *schema, const char *name, char *buf, size_t bytes);
 

@@ -112,3 +112,59 @@ const char *wni_schema_hint(const wni_schema *s, const char *name, char *buf, si
         at += (size_t)snprintf(buf + at, bytes - at, "%s %s", i ? "," : "", s->name[i]);
     return buf;
 }
+
+/* ---- columns that are there already ------------------------------------------------------------------ */
+
+static const char *const type_names[] = {"TEXT", "INTEGER", "REAL", "TEXT"};
+
+const char *wni_schema_type(const wni_schema *s, int32_t column)
+{
+    return type_names[s->kind[column]];
+}
+
+wn_status wni_schema_begin(wni_schema *s, const wn_table *like)
+{
+    wn_status st = WN_OK;
+    int32_t at;
+
+    for (int32_t i = 0; i < wn_table_columns(like) && st == WN_OK; i++)
+        st = wni_schema_column(s, wn_table_column_name(like, i), -1, "", 0, &at);
+    return st;
+}
+
+/* The column gets the type that it has in the table. 0 = its values do not fit. */
+static int fit(wni_schema *s, int32_t column, const char *type)
+{
+    const wni_kind found = s->kind[column];
+    const uint8_t large = s->exact[column] & WNI_EXACT_INTEGER;
+
+    s->kind[column] = WNI_TEXT;
+    if (strcmp(type, "TEXT") == 0) return 1;
+    s->kind[column] = WNI_INTEGER;
+    if (strcmp(type, "INTEGER") == 0) return found <= WNI_INTEGER;
+    s->kind[column] = WNI_REAL;
+    s->exact[column] = 0; /* a number may be printed another way than the file has it */
+    return found <= WNI_REAL && !large;
+}
+
+wn_status wni_schema_fit(wni_schema *s, const wn_table *like, const char *path)
+{
+    const int32_t columns = wn_table_columns(like);
+    wni_schema there = {.name = s->name, .count = columns};
+    char hint[256];
+
+    if (s->count > columns)
+        return wni_fail(s->ctx, WN_E_DATA, "%s: the rows that are there have no column '%s'; %s",
+                        path, s->name[columns],
+                        wni_schema_hint(&there, s->name[columns], hint, sizeof hint));
+    for (int32_t i = 0; i < columns; i++) {
+        const char *found = wni_schema_type(s, i), *expected = wn_table_column_type(like, i);
+        const uint8_t large = s->exact[i] & WNI_EXACT_INTEGER;
+
+        if (fit(s, i, expected)) continue;
+        return wni_fail(s->ctx, WN_E_DATA,
+                        "%s: column '%s' holds %s%s, expected %s as in the rows that are there",
+                        path, s->name[i], found, large ? " beyond 2^53" : "", expected);
+    }
+    return WN_OK;
+}

@@ -133,11 +133,71 @@ static void test_tables_must_agree(void **state)
     ts_ok(ctx, wn_pool_wrap(ctx, rows, 200, D, WN_F32, WN_L2, &pool));
     ts_ok(ctx, run(ctx, "flat", pool, "first.csv", NULL, NULL, NULL, "agree.wni"));
     assert_int_equal(run(ctx, "add", pool, "other.csv", NULL, NULL, NULL, "agree.wni"), WN_E_DATA);
-    if (!strstr(wn_ctx_error(ctx), "column 1 is b, expected a")) fail_msg("%s", wn_ctx_error(ctx));
+    if (!strstr(wn_ctx_error(ctx),
+                "other.csv: the rows that are there have no column 'b'"))
+        fail_msg("%s", wn_ctx_error(ctx));
     assert_int_equal(run(ctx, "add", pool, "words.csv", NULL, NULL, NULL, "agree.wni"), WN_E_DATA);
     if (!strstr(wn_ctx_error(ctx), "holds TEXT")) fail_msg("%s", wn_ctx_error(ctx));
     ts_ok(ctx, run(ctx, "add", pool, "first.csv", NULL, NULL, NULL, "agree.wni"));
     wn_pool_free(pool);
+    wn_ctx_free(ctx);
+}
+
+static void write_text(const char *name, const char *text)
+{
+    FILE *f = fopen(ts_path(name), "w");
+
+    if (!f) fail_msg("cannot write %s", name);
+    fputs(text, f);
+    fclose(f);
+}
+
+/* Few rows seldom show the type of a column, nor all columns in the same order. */
+static void test_tables_of_few_rows(void **state)
+{
+    static const struct {
+        const char *records, *error; /* of two rows; NULL = they fit */
+    } added[] = {
+        {"{\"real\": 3, \"whole\": null}\n{\"word\": 7}\n", NULL},
+        {"{\"word\": null, \"whole\": 3, \"real\": null}\n{}\n", NULL},
+        {"{\"real\": 1.10}\n{\"real\": -2e1}\n", NULL},
+        {"{\"whole\": 3.5}\n{}\n", "column 'whole' holds REAL, expected INTEGER"},
+        {"{\"whole\": 3}\n{\"real\": \"3\"}\n", "column 'real' holds TEXT, expected REAL"},
+        {"{\"real\": 9007199254740993}\n{}\n", "holds INTEGER beyond 2^53, expected REAL"},
+        {"{\"real\": 9007199254740993}\n{\"real\": 0.5}\n", "beyond 2^53, expected REAL"},
+        {"{\"wole\": 3}\n{}\n", "no column 'wole'; did you mean 'whole'?"},
+    };
+    wn_ctx *ctx = ts_ctx(1, -1);
+    wn_pool *two, *twelve;
+    wn_hits *hits;
+
+    (void)state;
+    ts_ok(ctx, wn_pool_wrap(ctx, rows, 2, D, WN_F32, WN_L2, &two));
+    ts_ok(ctx, wn_pool_wrap(ctx, rows, 12, D, WN_F32, WN_L2, &twelve));
+    write_text("first.jsonl", "{\"whole\": 1, \"real\": 0.5, \"word\": \"a\"}\n"
+                              "{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n");
+    ts_ok(ctx, run(ctx, "flat", twelve, "first.jsonl", NULL, NULL, NULL, "few.wni"));
+    for (size_t i = 0; i < sizeof added / sizeof added[0]; i++) {
+        write_text("added.jsonl", added[i].records);
+        if (!added[i].error) {
+            ts_ok(ctx, run(ctx, "add", two, "added.jsonl", NULL, NULL, NULL, "few.wni"));
+            continue;
+        }
+        assert_int_equal(run(ctx, "add", two, "added.jsonl", NULL, NULL, NULL, "few.wni"),
+                         WN_E_DATA);
+        if (!strstr(wn_ctx_error(ctx), added[i].error)) fail_msg("%s", wn_ctx_error(ctx));
+        if (!strstr(wn_ctx_error(ctx), "added.jsonl: ")) fail_msg("%s", wn_ctx_error(ctx));
+    }
+    hits = ask(ctx, "few.wni", rows, 1, 0.9, 1, "real = 3 AND whole IS NULL AND word IS NULL");
+    assert_non_null(hits);
+    assert_int_equal(hits->indices[0], 12);
+    wn_hits_free(hits);
+    hits = ask(ctx, "few.wni", rows, 1, 0.9, 1, "word = '7' AND real IS NULL");
+    assert_non_null(hits);
+    assert_int_equal(hits->indices[0], 13);
+    wn_hits_free(hits);
+    wn_pool_free(two);
+    wn_pool_free(twelve);
     wn_ctx_free(ctx);
 }
 
@@ -220,8 +280,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_hit_twice),      cmocka_unit_test(test_rows_of_another_type),
-        cmocka_unit_test(test_tables_must_agree), cmocka_unit_test(test_missing_ids),
-        cmocka_unit_test(test_recall_after_add),  cmocka_unit_test(test_far_queries)};
+        cmocka_unit_test(test_tables_must_agree), cmocka_unit_test(test_tables_of_few_rows),
+        cmocka_unit_test(test_missing_ids),       cmocka_unit_test(test_recall_after_add),
+        cmocka_unit_test(test_far_queries)};
     int failed;
 
     rows = ts_blobs(N, D, 30, 0.4, 1, NULL);
