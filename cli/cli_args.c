@@ -397,11 +397,22 @@ static const char *library_name(const cli_args *args, const cli_flag *flag)
     return flag->name;
 }
 
+/* An empty text that stands for none: `--tenant "$T"` without a T must not search the rows of all. */
+static bool says_nothing(const cli_flag *flag, const char *value)
+{
+    return flag->kind == CLI_PARAM && flag->param->type == WN_P_TEXT && !*value &&
+           !*flag->param->text;
+}
+
 static int take_value(cli_args *args, const cli_flag *flag, const char *value)
 {
     switch (flag->kind) {
     case CLI_PARAM:
     case CLI_OPTION:
+        if (says_nothing(flag, value)) {
+            cli_error("--%s: found an empty text; give a value, or leave it out", flag->name);
+            return CLI_USAGE;
+        }
         add_pair(&args->sets, &args->n_sets, library_name(args, flag), value);
         return CLI_OK;
     case CLI_INPUT:

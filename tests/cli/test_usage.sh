@@ -36,6 +36,8 @@ bad "memory a little too small" 2 "(64,000,000 bytes), expected at least 64.0 Mi
 bad "unknown metric" 2 "found 'cosin', expected l2 or cosine" curate "$P" --metric cosin -o out
 bad "no output" 2 "needs -o" curate "$P"
 bad "empty output" 2 "--output: found an empty path" curate "$P" -o ''
+bad "empty text where it stands for none" 2 "--tenant: found an empty text" \
+    search index.wni "$P" --tenant '' -o out
 bad "no input" 2 "winnow curate --help" curate -o out
 bad "no tree" 2 "--tree" select balanced "$P" -o out
 bad "plan of nothing" 2 "plan needs the verb" plan
