@@ -59,6 +59,7 @@ static wn_status window_condition(wn_ctx *ctx, const wn_table *t, const wni_colu
                                   char **out)
 {
     const int32_t at = wn_table_column_find(t, asked->window);
+    char *name;
 
     *out = NULL;
     if (at < 0) return unknown_column(ctx, t, "window", asked->window);
@@ -66,7 +67,9 @@ static wn_status window_condition(wn_ctx *ctx, const wn_table *t, const wni_colu
         return wni_fail(ctx, WN_E_USAGE,
                         "window: column '%s' holds text; a window needs numbers, or give --where",
                         asked->window);
-    *out = wni_format(ctx, "\"%s\" BETWEEN %s AND %s", asked->window, asked->low, asked->high);
+    if (!(name = wni_sql_name(ctx, asked->window))) return WN_E_NOMEM;
+    *out = wni_format(ctx, "%s BETWEEN %s AND %s", name, asked->low, asked->high);
+    wni_free(ctx, name);
     return *out ? WN_OK : WN_E_NOMEM;
 }
 
@@ -89,15 +92,17 @@ static char *quoted(wn_ctx *ctx, const char *value)
 static wn_status tenant_condition(wn_ctx *ctx, const wn_index *index, const wn_table *t,
                                   const char *tenant, char **out)
 {
-    char column[WN_TEXT_MAX] = TENANT_COLUMN, *value;
-    wn_status st = WN_OK;
+    char column[WN_TEXT_MAX] = TENANT_COLUMN, *value = NULL, *name = NULL;
+    wn_status st = WN_E_NOMEM;
 
     *out = NULL;
     wn_params_text(index->method, index->params, "tenant_column", column, sizeof column);
     if (wn_table_column_find(t, column) < 0) return unknown_column(ctx, t, "tenant", column);
-    if (!(value = quoted(ctx, tenant))) return WN_E_NOMEM;
     /* Numbers and words alike: the affinity of the column decides. */
-    if (!(*out = wni_format(ctx, "\"%s\" = %s", column, value))) st = WN_E_NOMEM;
+    if ((name = wni_sql_name(ctx, column)) && (value = quoted(ctx, tenant)) &&
+        (*out = wni_format(ctx, "%s = %s", name, value)))
+        st = WN_OK;
+    wni_free(ctx, name);
     wni_free(ctx, value);
     return st;
 }

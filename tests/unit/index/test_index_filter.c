@@ -200,10 +200,37 @@ static void test_refused(void **state)
     wn_ctx_free(ctx);
 }
 
+/* A quote in the name of a column, a colon too. */
+static void test_odd_names(void **state)
+{
+    static const char *const make[][2] = {{"pool", "a.npy"}, {"table", "odd.jsonl"}};
+    FILE *f = fopen(ts_path("odd.jsonl"), "w");
+    wn_ctx *ctx = ts_ctx(1, -1);
+    wn_index *index;
+    wn_filter *filter;
+
+    (void)state;
+    assert_non_null(f);
+    for (int i = 0; i < N; i++)
+        fprintf(f, "{\"size 3\\\": in\": %d, \"tenant\": \"%s\"}\n", i, i < 7 ? "" : "t");
+    fclose(f);
+    ts_ok(ctx, run(ctx, "flat", make, 2, "odd"));
+    ts_ok(ctx, wn_index_open(ctx, ts_path("odd"), &index));
+    ts_ok(ctx, wn_filter_new(ctx, index, NULL, "size 3\": in:5:9", NULL, &filter));
+    assert_int_equal(wn_filter_matching(filter), 5);
+    wn_filter_free(filter);
+    ts_ok(ctx, wn_filter_new(ctx, index, NULL, "size 3\": in:5:9", "", &filter));
+    assert_int_equal(wn_filter_matching(filter), 2);
+    wn_filter_free(filter);
+    wn_index_free(index);
+    wn_ctx_free(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_filters_through_the_life),
-                                       cmocka_unit_test(test_refused)};
+                                       cmocka_unit_test(test_refused),
+                                       cmocka_unit_test(test_odd_names)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
     ts_tmp_remove();
