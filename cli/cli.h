@@ -187,6 +187,8 @@ void *cli_grow(void *old, size_t count, size_t bytes);
 const char *cli_count_text(int64_t count, char *buf);
 /* "1.50 GiB" in buf (32). */
 const char *cli_bytes_text(double bytes, char *buf);
+/* Rounded up, for what has to be given. */
+const char *cli_bytes_enough_text(double bytes, char *buf);
 /* "12 ms", "12.3 s", "4 min 05 s", "2 h 03 min" in buf (32). */
 const char *cli_seconds_text(double sec, char *buf);
 /* Writes `text` wrapped at 96 columns, lines after the first behind `indent` blanks; the first line is

@@ -126,8 +126,8 @@ static int print_plan(const cli_args *args, cli_progress *progress, wn_ctx *ctx,
     }
     if (json_object_size(found)) cli_print_counts(stdout, found, 0);
     json_decref(summary);
-    printf("peak memory  %s of a budget of %s\n", cli_bytes_text((double)estimate.peak_bytes, a),
-           cli_bytes_text(budget, b));
+    printf("peak memory  %s of a budget of %s\n",
+           cli_bytes_enough_text((double)estimate.peak_bytes, a), cli_bytes_text(budget, b));
     printf("work         %.3g GFLOP at most\n", estimate.flops / 1e9);
     printf("bytes read   %s at most, every pass counted\n", cli_bytes_text(estimate.bytes_read, a));
     return cli_stdout_end(CLI_OK);

@@ -3,6 +3,7 @@
  * Text for people: errors, numbers, wrapped lines, counts.
  */
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,15 +76,26 @@ const char *cli_count_text(int64_t count, char *buf)
     return buf;
 }
 
-const char *cli_bytes_text(double bytes, char *buf)
+static const char *bytes_text(double bytes, bool up, char *buf)
 {
     static const char *const unit[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB"};
     int u = 0;
 
     for (; bytes >= 1024 && u < 5; u++)
         bytes /= 1024;
+    if (up && u > 0) bytes = bytes < 100 ? ceil(bytes * 10) / 10 : ceil(bytes);
     snprintf(buf, 32, u == 0 ? "%.0f %s" : bytes < 100 ? "%.1f %s" : "%.0f %s", bytes, unit[u]);
     return buf;
+}
+
+const char *cli_bytes_text(double bytes, char *buf)
+{
+    return bytes_text(bytes, false, buf);
+}
+
+const char *cli_bytes_enough_text(double bytes, char *buf)
+{
+    return bytes_text(bytes, true, buf);
 }
 
 const char *cli_seconds_text(double sec, char *buf)

@@ -282,18 +282,8 @@ int64_t wni_budget_left(const wn_ctx *ctx)
     return wni_max(ctx->budget_bytes - (int64_t)atomic_load(&ctx->live_bytes), 0);
 }
 
-wn_status wni_budget_need(wn_ctx *ctx, int64_t bytes, const char *what)
-{
-    char need[24], have[24];
-
-    if (bytes <= wni_budget_left(ctx)) return WN_OK;
-    return wni_fail(ctx, WN_E_BUDGET,
-                    "%s needs %s, the memory budget is %s: raise --memory to what it needs", what,
-                    wni_bytes_text(bytes + (int64_t)atomic_load(&ctx->live_bytes), need),
-                    wni_bytes_text(ctx->budget_bytes, have));
-}
-
-const char *wni_bytes_text(int64_t bytes, char *buf)
+/* With `more` 0.005 what is shown is never less than what there is. */
+static const char *bytes_text(int64_t bytes, double more, char *buf)
 {
     static const char *const unit[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB"};
     double x = (double)bytes;
@@ -303,8 +293,24 @@ const char *wni_bytes_text(int64_t bytes, char *buf)
         x /= 1024;
         u++;
     }
-    snprintf(buf, 24, u ? "%.2f %s" : "%.0f %s", x, unit[u]);
+    snprintf(buf, 24, u ? "%.2f %s" : "%.0f %s", u ? x + more : x, unit[u]);
     return buf;
+}
+
+const char *wni_bytes_text(int64_t bytes, char *buf)
+{
+    return bytes_text(bytes, 0, buf);
+}
+
+wn_status wni_budget_need(wn_ctx *ctx, int64_t bytes, const char *what)
+{
+    char need[24], have[24];
+
+    if (bytes <= wni_budget_left(ctx)) return WN_OK;
+    return wni_fail(ctx, WN_E_BUDGET,
+                    "%s needs %s, the memory budget is %s: raise --memory to what it needs", what,
+                    bytes_text(bytes + (int64_t)atomic_load(&ctx->live_bytes), 0.005, need),
+                    wni_bytes_text(ctx->budget_bytes, have));
 }
 
 /* ---- log, progress, cancel -------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "index/index_build.h"
+#include "pool/pool_use.h"
 #include "pool/table_join.h"
 
 #define BLOCK_BYTES_MAX ((int64_t)4 << 20) /* of rows that are copied at a time */
@@ -165,7 +166,7 @@ static wn_status build_kind(wn_ctx *ctx, const wni_index_head *head, wni_index_b
     b->rows = pool;
     if (own->check) WNI_TRY(own->check(ctx, b));
     WNI_TRY(kind->estimate(ctx, pool, head->params, &estimate));
-    WNI_TRY(wni_budget_need(ctx, estimate.peak_bytes, "building the index"));
+    WNI_TRY(wni_pool_need(ctx, pool, estimate.peak_bytes, "building the index"));
     if (kind->rows_on_disk) WNI_TRY(write_row_sums(ctx, b));
     WNI_TRY(kind->build(ctx, b));
 done:

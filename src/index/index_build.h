@@ -31,6 +31,8 @@ wn_status wni_segment_carry(wn_ctx *ctx, wni_out *out, const wn_index *index, in
  * into index.json when there is something to choose. */
 wn_status wni_index_calibrate(wn_ctx *ctx, wni_out *out, const wni_index_head *head,
                               const json_t *segments, wni_run *run);
+/* What that takes of the budget on n rows; the files of the index are mapped and do not count. */
+int64_t wni_index_calibrate_bytes(const wn_ctx *ctx, int64_t n, int64_t d);
 
 /* The head of an open index. */
 void wni_index_head_of(const wn_index *index, wni_index_head *head);

@@ -37,6 +37,14 @@ typedef struct calibrate {
     int32_t trials;
 } calibrate;
 
+int64_t wni_index_calibrate_bytes(const wn_ctx *ctx, int64_t n, int64_t d)
+{
+    const int64_t queries = wni_min(SAMPLE, n), ld = wni_ld(d);
+
+    return wni_scan_bytes(ctx, queries, n, d, 0) + queries * (K + 1) * 64 + n / 4 +
+           wn_ctx_threads(ctx) * 64 * ld * (int64_t)sizeof(float);
+}
+
 static const wni_segment *largest(const wn_index *index)
 {
     const wni_segment *s = index->segment;
@@ -208,11 +216,15 @@ wn_status wni_index_calibrate(wn_ctx *ctx, wni_out *out, const wni_index_head *h
     wn_index *index = NULL;
     int64_t effort[MARKS], low, high = 0;
     double recall[MARKS];
+    int64_t mapped = 0;
     char name[48];
     int32_t n = 0;
     wn_status st;
 
     WNI_TRY(wn_index_open(ctx, wni_index_out_dir(out), &index));
+    /* Pages of files, which the system may drop, are no part of what making an index needs. */
+    mapped = wni_index_mapped(index);
+    wni_account(ctx, -mapped);
     if (index->n_segments == 0) goto done;
     c.index = index;
     c.s = largest(index);
@@ -232,6 +244,7 @@ wn_status wni_index_calibrate(wn_ctx *ctx, wni_out *out, const wni_index_head *h
     }
 done:
     free_sample(ctx, &c);
+    wni_account(ctx, mapped);
     wn_index_free(index);
     return st;
 }

@@ -63,6 +63,10 @@ static wn_status estimate(wni_run *run)
 
     if (!kind->rows_on_disk) WNI_TRY(wni_code_check(run->ctx, d, &code));
     WNI_TRY(kind->estimate(run->ctx, run->pool, run->params, &run->estimate));
+    run->estimate.peak_bytes = wni_max(run->estimate.peak_bytes, n * 8); /* ids */
+    if (kind != &wni_index_flat_kind && n >= WNI_SEGMENT_STRUCTURE_ROWS)
+        run->estimate.peak_bytes =
+            wni_max(run->estimate.peak_bytes, wni_index_calibrate_bytes(run->ctx, n, d));
     run->estimate.peak_bytes += (int64_t)8 << 20;
     run->estimate.bytes_read +=
         (double)n * (double)d * (double)wn_dtype_bytes(wn_pool_dtype(run->pool));

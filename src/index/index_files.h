@@ -82,5 +82,7 @@ size_t wni_array_item(const wni_array *a); /* bytes of an element */
 /* Compares the checksum by reading the file, without mapping it. */
 wn_status wni_array_check(wn_ctx *ctx, const wni_array *a);
 void wni_array_close(wn_ctx *ctx, wni_array *a);
+/* Bytes of files of an open index that are mapped and count against the budget. */
+int64_t wni_index_mapped(const wn_index *index);
 
 #endif

@@ -15,7 +15,7 @@ wn_status wni_hits_new(wn_ctx *ctx, int64_t n, int64_t k, wn_metric metric, wn_h
     h->n = n;
     h->k = k;
     h->metric = metric;
-    WNI_TRY(wni_budget_need(ctx, n * (k * 12 + 8), "hits"));
+    WNI_TRY(wni_budget_need(ctx, n * (k * 12 + 8), "search"));
     WNI_NEW(ctx, h->indices, n * k);
     WNI_NEW(ctx, h->distances, n * k);
     WNI_NEW0(ctx, h->counts, n);

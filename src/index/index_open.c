@@ -99,6 +99,15 @@ int64_t wni_index_memory(const wn_index *index)
     return bytes;
 }
 
+int64_t wni_index_mapped(const wn_index *index)
+{
+    int64_t bytes = 0;
+
+    for (int32_t i = 0; i < index->files->n; i++)
+        bytes += index->files->v[i].map.bytes;
+    return bytes;
+}
+
 wn_status wni_segment_file(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
                            const char *name, const char *descr, int dims, int64_t *shape,
                            const char **path, int64_t *at, const void **data)

@@ -17,6 +17,9 @@
     256 /* descriptors a pool keeps; files beyond rest and are opened for each read */
 #define FILES_NAMED 20    /* shards that are listed one by one in the log */
 #define BATCH       16384 /* floats that are scaled while they are still in cache */
+/* A job holds some itself before its method starts, which is in no estimate: a budget of the peak that a plan says is
+ * enough for both. */
+#define JOB_BYTES ((int64_t)256 << 10)
 
 /* ---- making ---------------------------------------------------------------------------------- */
 
@@ -362,11 +365,11 @@ wn_status wni_pool_need(wn_ctx *ctx, const wn_pool *pool, int64_t bytes, const c
 wn_status wni_pool_need_run(wn_ctx *ctx, const wn_pool *pool, const wn_method *method,
                             const wn_estimate *estimate)
 {
+    const int64_t bytes = wni_max(estimate->peak_bytes - JOB_BYTES, 0);
     char what[128];
 
     snprintf(what, sizeof what, "%s %s", method->family, method->name);
-    return pool ? wni_pool_need(ctx, pool, estimate->peak_bytes, what)
-                : wni_budget_need(ctx, estimate->peak_bytes, what);
+    return pool ? wni_pool_need(ctx, pool, bytes, what) : wni_budget_need(ctx, bytes, what);
 }
 
 int wni_pool_by_column(const wn_pool *pool)

@@ -24,7 +24,7 @@ wn_status wni_pool_need(wn_ctx *ctx, const wn_pool *pool, int64_t bytes, const c
  * of them does not grow. Only from the calling thread, while no other reads the pool. */
 wn_status wni_pool_unmap(wn_ctx *ctx, const wn_pool *pool);
 /* wni_pool_need for a run of a method, on a pool or (NULL) without one: refuses at once what its estimate says
- * would not fit. */
+ * would not fit. A budget of just its peak is enough. */
 wn_status wni_pool_need_run(wn_ctx *ctx, const wn_pool *pool, const wn_method *method,
                             const wn_estimate *estimate);
 
