@@ -247,7 +247,10 @@ static void print_needed(FILE *to, const wn_family *family, const wn_method *met
         if (takes == WN_TAKES_ONE_OF && one_of) continue;
         one_of = one_of || takes == WN_TAKES_ONE_OF;
         if (example)
-            fprintf(to, " --%s %s%s", input->name, input->name, folder ? "" : ".npy");
+            fprintf(to, " --%s %s%s", input->name, input->name,
+                    folder                             ? ""
+                    : strcmp(input->kind, "text") == 0 ? ".jsonl"
+                                                       : ".npy");
         else
             fprintf(to, " --%s PATH", input->name);
     }

@@ -365,11 +365,15 @@ wn_status wni_pool_need(wn_ctx *ctx, const wn_pool *pool, int64_t bytes, const c
 wn_status wni_pool_need_run(wn_ctx *ctx, const wn_pool *pool, const wn_method *method,
                             const wn_estimate *estimate)
 {
-    const int64_t bytes = wni_max(estimate->peak_bytes - JOB_BYTES, 0);
+    const int64_t peak = estimate->peak_bytes;
     char what[128];
+    wn_status st;
 
+    if (peak <= wni_budget_left(ctx)) return WN_OK;
+    if (pool && (st = wni_pool_unmap(ctx, pool)) != WN_OK) return st;
+    if (peak <= ctx->budget_bytes - wni_max(wn_ctx_live_bytes(ctx) - JOB_BYTES, 0)) return WN_OK;
     snprintf(what, sizeof what, "%s %s", method->family, method->name);
-    return pool ? wni_pool_need(ctx, pool, bytes, what) : wni_budget_need(ctx, bytes, what);
+    return wni_budget_need(ctx, peak, what);
 }
 
 int wni_pool_by_column(const wn_pool *pool)
