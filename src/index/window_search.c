@@ -321,7 +321,7 @@ static void scan_part(const query *s, wni_walk *w, const part *p, const void *sc
         for (int64_t i = 0; i < m; i++) {
             const int32_t place = stand_in(s->v, &s->plan, (int32_t)(b + i));
 
-            if (wni_walk_seen(w, place)) continue;
+            if (place < 0 || wni_walk_seen(w, place)) continue;
             n += wni_walk_mark(w, place, fresh + n);
             offer(s, w, wni_beam_entry(w->keys[i], place), &next, dropped);
         }
