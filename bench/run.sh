@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Benchmarks beside the peers.
-#   run.sh [BUILD] [scan|kmeans|memory|graph|select|sampler|minhash|python|hnsw|filters|tenants|windows|disk|selection...]
+#   run.sh [BUILD] [scan|kmeans|memory|graph|select|sampler|minhash|python|hnsw|filters|tenants|windows|disk|
+#                   selection...]
 # UPDATE=1 writes docs/benchmarks.md and, of selection, docs/selection.md. ROUNDS=3, ROWS, DIM, K change the size;
 # disk is of 10,000,000 rows and needs 31 GB, ROWS=1000000 a tenth of it and a minute.
 # QUICK=1 makes selection a matter of minutes, SCALE=0.02 scan one of seconds; SCAN="w1 w4" is a part of it.
@@ -30,7 +31,9 @@ for what in "$@"; do
             echo "bench: hnswlib cannot be installed here: ours alone" >&2
         "$venv/bin/python" bench/bench_hnsw.py "$build" || rc=1
         ;;
-    kmeans | memory | sampler | filters | tenants | windows) "$venv/bin/python" "bench/bench_$what.py" "$build" || rc=1 ;;
+    kmeans | memory | sampler | filters | tenants | windows | disk)
+        "$venv/bin/python" "bench/bench_$what.py" "$build" || rc=1
+        ;;
     scan)
         "$venv/bin/python" -c 'import superkmeans' 2>/dev/null ||
             "$venv/bin/pip" install -q --only-binary :all: superkmeans ||
