@@ -60,6 +60,7 @@ done:
 static wn_status open_column(wn_ctx *ctx, const wni_index_build *b, wn_table **t, int32_t *column)
 {
     const wn_index_tenants_params *p = b->params;
+    char why[160];
     wn_status st;
 
     *t = NULL;
@@ -69,6 +70,10 @@ static wn_status open_column(wn_ctx *ctx, const wni_index_build *b, wn_table **t
                         "whose each row is");
     WNI_TRY(wn_table_open(ctx, b->table, t));
     st = wni_table_column(ctx, *t, p->tenant_column, column);
+    if (st != WN_E_DATA) goto done;
+    snprintf(why, sizeof why, "%s", wn_ctx_error(ctx));
+    st = wni_fail(ctx, st,
+                  "index tenants: %s; --tenant-column names the one that says whose a row is", why);
 done:
     return st;
 }

@@ -707,6 +707,8 @@ static void refused(void **state)
     (void)state;
     fails(ctx, run(ctx, "tenants", "rows.npy", "rows.jsonl", NULL, wrong, "no"), WN_E_DATA,
           "did you mean 'user'");
+    fails(ctx, run(ctx, "tenants", "rows.npy", "rows.jsonl", NULL, wrong, "no"), WN_E_DATA,
+          "--tenant-column");
     fails(ctx, run(ctx, "tenants", "rows.npy", NULL, NULL, right, "no"), WN_E_USAGE, "table");
     fails(ctx, run(ctx, "tenants", "rows.npy", "rows.jsonl", NULL, small, "no"), WN_E_USAGE,
           "list_max");
