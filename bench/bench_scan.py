@@ -51,7 +51,7 @@ def workloads(scale):
         return max(16, int(x * min(1, scale * 4)))
     return [
         Work("w1", "k-means, 10 iterations", "kmeans", s(200000), 256, k(1024),
-             ["winnow", "winnow f32", "faiss", "scikit-learn"], iterations=10, data="blobs"),
+             ["winnow", "winnow alone", "winnow f32", "faiss", "scikit-learn"], iterations=10, data="blobs"),
         Work("w2", "k-means, 5 iterations", "kmeans", s(1000000), 128, k(4096),
              ["winnow", "winnow f32", "faiss", "superkmeans"], iterations=5, data="blobs"),
         Work("s1", "k-means on embedding-like rows, 10 iterations", "kmeans", s(200000), 768, k(1024),
@@ -195,7 +195,7 @@ def compile_ours(build, folder):
 def run(side, work, folder, program, iterations):
     """One run of one side: its figures, and where its result lies."""
     env = dict(os.environ)
-    if side in ("winnow", "winnow f32", "no pairs"):
+    if side in LABELS:
         x, out, sizes = os.path.join(folder, "x.f32"), os.path.join(folder, "ours.out"), [str(work.n), str(work.d)]
         rest = {"kmeans": [os.path.join(folder, "first.f32"), str(work.k), str(iterations),
                            str(work.more.get("tol", 0)), out],
@@ -204,6 +204,8 @@ def run(side, work, folder, program, iterations):
                 "pairs": ["1.5" if side == "no pairs" else str(work.more.get("floor")), out]}[work.task]
         if side == "winnow f32":
             env["NO_FILTER"] = "1"
+        if side == "winnow alone":
+            env["THREADS"] = "1"
         command = [program, work.task, x, *sizes, *rest]
     else:
         out = os.path.join(folder, "theirs.out")
@@ -289,7 +291,7 @@ def measure(work, folder, program, rounds):
             "isa": runs["winnow"][0]["isa"]}
 
 
-LABELS = {"winnow": "winnow", "winnow f32": "winnow, f32 alone",
+LABELS = {"winnow": "winnow", "winnow f32": "winnow, f32 alone", "winnow alone": "winnow, one thread",
           "no pairs": "winnow, the pass alone (no pair reaches 1.5)"}
 
 

@@ -161,6 +161,7 @@ int main(int argc, char **argv)
 
     wn_ctx_options_init(&options);
     options.no_filter = getenv("NO_FILTER") != NULL;
+    if (getenv("THREADS")) options.threads = (int32_t)atoi(getenv("THREADS"));
     if (wn_ctx_new(&options, &ctx) != WN_OK) die("no context");
     for (size_t t = 0; argc > 4 && t < sizeof tasks / sizeof *tasks; t++)
         if (strcmp(argv[1], tasks[t].name) == 0 && argc == tasks[t].arguments) {
