@@ -320,34 +320,11 @@ static wn_status range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_
     WNI_TRY(read_lists(ctx, j, &g, begin, worker));
     for (int64_t i = 0; i < m; i++)
         if (g.size[i] < j->enough) WNI_TRY(go_on(ctx, j, &g, begin, i, worker));
-    for (int64_t i = 0; i < m; i++) {
-        float *key = j->found->key + (begin + i) * want;
-        int64_t *at = j->found->at + (begin + i) * want;
-
-        for (int64_t r = 0; r < g.size[i]; r++)
-            key[r] = 0.0f - key[r];
-        for (int64_t r = g.size[i]; r < want; r++) {
-            key[r] = INFINITY;
-            at[r] = -1;
-        }
-    }
+    for (int64_t i = 0; i < m; i++)
+        wni_found_end(j->found, want, begin + i, g.size[i]);
 done:
     free_group(ctx, &g);
     return st;
-}
-
-/* As many as asked for, but enough for the candidates. Under a filter the k nearest lie farther away: for each
- * halving of what is allowed half as many lists more. */
-static int64_t lists_of(const wni_ask *ask, const wni_disk *v)
-{
-    const int64_t enough = wni_min(2 * ask->want, v->n) / wni_max(v->n / v->lists, 1) + 1;
-    const int64_t effort = wni_max(ask->effort, enough);
-    int64_t halves = 0;
-
-    if (!ask->allowed || ask->n_allowed < 1) return effort;
-    while (halves < 32 && (ask->n_allowed << (halves + 1)) <= v->n)
-        halves++;
-    return effort + effort * halves / 2;
 }
 
 double wni_disk_cost(const wn_index *index, const wni_segment *s, const wni_ask *ask)
@@ -358,7 +335,7 @@ double wni_disk_cost(const wn_index *index, const wni_segment *s, const wni_ask 
     if (!ask->allowed) return 0;
     /* What counts is what is fetched: lists of each query, or rows, once for all queries. A list takes
      * about as long as two rows. */
-    return 2 * (double)ask->all * (double)wni_min(lists_of(ask, v), v->lists);
+    return 2 * (double)ask->all * (double)wni_ask_lists(ask, ask->effort, v->n, v->lists);
 }
 
 wn_status wni_disk_search(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
@@ -377,7 +354,7 @@ wn_status wni_disk_search(wn_ctx *ctx, const wn_index *index, const wni_segment 
     int64_t grain, bytes;
     wn_status st = WN_OK;
 
-    j.lists = wni_min(lists_of(ask, j.v), j.v->lists);
+    j.lists = wni_ask_lists(ask, ask->effort, j.v->n, j.v->lists);
     j.nodes = wni_min(j.lists, j.v->nodes);
     j.enough = wni_min(ask->k, ask->allowed ? ask->n_allowed : s->n);
     j.far2 = j.lists == j.v->lists ? INFINITY : (1 + p->prune) * (1 + p->prune);

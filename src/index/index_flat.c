@@ -108,12 +108,7 @@ static wn_status codes_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, 
         }
     }
     for (int64_t q = begin; q < end; q++)
-        for (int64_t i = 0; i < ask->want; i++) {
-            if (i < size[q - begin])
-                f->found->key[q * ask->want + i] *= -1;
-            else
-                f->found->at[q * ask->want + i] = -1;
-        }
+        wni_found_end(f->found, ask->want, q, size[q - begin]);
 done:
     wni_free(ctx, x);
     wni_free(ctx, keys);

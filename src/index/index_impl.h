@@ -10,6 +10,8 @@
 #ifndef WNI_INDEX_IMPL_H
 #define WNI_INDEX_IMPL_H
 
+#include <math.h>
+
 #include "base/ctx_impl.h"
 #include "ds/bits.h"
 #include "io/outdir.h"
@@ -196,6 +198,35 @@ struct wni_found {
     int exact;                 /* the kind sets 1 when every key is canonical: no re-ranking */
     int64_t visited, compared; /* the kind adds to them once, after its loop */
 };
+
+/* What wni_topk_push made of query q, `size` candidates by minus their keys, as hits. */
+static inline void wni_found_end(const wni_found *found, int64_t want, int64_t q, int64_t size)
+{
+    float *key = found->key + q * want;
+    int64_t *at = found->at + q * want;
+
+    for (int64_t i = 0; i < size; i++)
+        key[i] = 0.0f - key[i];
+    for (int64_t i = size; i < want; i++) {
+        key[i] = INFINITY;
+        at[i] = -1;
+    }
+}
+
+/* Lists that a query reads of n rows in so many lists, at most all of them: as many as the effort says, but enough for
+ * the candidates. Under a filter the k nearest lie farther away: for each halving of what is allowed half as many lists
+ * more. */
+static inline int64_t wni_ask_lists(const wni_ask *ask, int64_t effort, int64_t n, int64_t lists)
+{
+    const int64_t all = wni_max(lists, 1);
+    const int64_t enough = wni_min(2 * ask->want, n) / wni_max(n / all, 1) + 1;
+    int64_t most = wni_max(wni_min(effort, all), enough), halves = 0;
+
+    while (ask->allowed && halves < 32 && (wni_max(ask->n_allowed, 1) << (halves + 1)) <= n)
+        halves++;
+    most += most * halves / 2;
+    return wni_min(most, lists);
+}
 
 /* The kind of a method of the family that makes indexes; of small segments the exact scan. */
 extern const wni_index_kind wni_index_flat_kind;

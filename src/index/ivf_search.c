@@ -177,17 +177,8 @@ static wn_status range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_
             ;
         j->compared[worker] += compare(j, &g, begin, g.pairs + p, last - p);
     }
-    for (int64_t i = 0; i < m; i++) {
-        float *key = j->found->key + (begin + i) * want;
-        int64_t *at = j->found->at + (begin + i) * want;
-
-        for (int64_t r = 0; r < g.size[i]; r++)
-            key[r] = 0.0f - key[r];
-        for (int64_t r = g.size[i]; r < want; r++) {
-            key[r] = INFINITY;
-            at[r] = -1;
-        }
-    }
+    for (int64_t i = 0; i < m; i++)
+        wni_found_end(j->found, want, begin + i, g.size[i]);
 done:
     wni_free(ctx, g.rows);
     wni_free(ctx, g.ready);
@@ -202,24 +193,10 @@ done:
     return st;
 }
 
-/* As many as asked for, but enough for the candidates. Under a filter the k nearest lie farther away: for each
- * halving of what is allowed half as many lists more. */
-static int64_t lists_of(const wni_ask *ask, const wni_ivf *v)
-{
-    const int64_t enough = wni_min(2 * ask->want, v->n) / wni_max(v->n / v->lists, 1) + 1;
-    const int64_t effort = wni_max(ask->effort, enough);
-    int64_t halves = 0;
-
-    if (!ask->allowed || ask->n_allowed < 1) return effort;
-    while (halves < 32 && (ask->n_allowed << (halves + 1)) <= v->n)
-        halves++;
-    return effort + effort * halves / 2;
-}
-
 double wni_ivf_cost(const wn_index *index, const wni_segment *s, const wni_ask *ask)
 {
     const wni_ivf *v = s->state;
-    const double lists = (double)wni_min(lists_of(ask, v), v->lists);
+    const double lists = (double)wni_ask_lists(ask, ask->effort, v->n, v->lists);
     const double share = (double)ask->n_allowed / (double)s->n;
 
     (void)index;
@@ -242,7 +219,7 @@ wn_status wni_ivf_search(wn_ctx *ctx, const wn_index *index, const wni_segment *
     int64_t grain, bytes;
     wn_status st = WN_OK;
 
-    j.lists = wni_min(lists_of(ask, j.v), j.v->lists);
+    j.lists = wni_ask_lists(ask, ask->effort, j.v->n, j.v->lists);
     j.ranked = wni_min((ask->allowed ? 4 * j.lists : j.lists) + 16, j.v->lists);
     j.enough = wni_min(ask->k, ask->allowed ? ask->n_allowed : s->n);
     j.far2 = j.lists == j.v->lists ? INFINITY : (1 + p->prune) * (1 + p->prune);

@@ -286,12 +286,7 @@ static wn_status search_one(wn_ctx *ctx, const job *j, scratch *w, int64_t q, in
         }
     }
     j->visited[worker] += lists;
-    for (int64_t i = 0; i < j->ask->want; i++) {
-        float *key = j->found->key + q * j->ask->want + i;
-
-        *key = i < w->found ? 0.0f - *key : INFINITY;
-        if (i >= w->found) j->found->at[q * j->ask->want + i] = -1;
-    }
+    wni_found_end(j->found, j->ask->want, q, w->found);
 done:
     return st;
 }
@@ -336,7 +331,7 @@ done:
 /* Whose tree, and how much of it. A tenant that the kind has not found itself is in `allowed`. */
 static void take(job *j, const wni_tenants *v, const wni_ask *ask)
 {
-    int64_t rows, share, halves = 0, effort = ask->effort;
+    int64_t effort = ask->effort;
 
     j->tenant = ask->cover && ask->cover->tenant ? ask->cover->first : -1;
     j->first = 0;
@@ -351,14 +346,7 @@ static void take(job *j, const wni_tenants *v, const wni_ask *ask)
         effort =
             effort < v->leaves ? wni_tenants_lists_for(v->ranks, v->n_ranks, effort) : j->count;
     }
-    effort = wni_min(effort, wni_max(j->count, 1));
-    rows = j->end - j->begin;
-    share = rows / wni_max(j->count, 1);
-    j->lists = wni_max(effort, wni_min(2 * ask->want, rows) / wni_max(share, 1) + 1);
-    /* Under a filter the k nearest lie farther away: for each halving half as many lists more. */
-    while (ask->allowed && halves < 32 && (wni_max(ask->n_allowed, 1) << (halves + 1)) <= rows)
-        halves++;
-    j->lists = wni_min(j->lists + j->lists * halves / 2, j->count);
+    j->lists = wni_ask_lists(ask, effort, j->end - j->begin, j->count);
     j->ranked = ask->allowed ? wni_min(4 * j->lists + 16, j->count) : j->lists;
     j->ranked = wni_max(j->ranked, 1);
 }

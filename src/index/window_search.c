@@ -240,12 +240,7 @@ static wn_status scan_query(wn_ctx *ctx, const query *s, int64_t q, const void *
             if ((size < want || -keys[i] >= key[0]) && counts(v, y, b + i))
                 wni_topk_push(key, at, want, &size, -keys[i], v->order[b + i]);
     }
-    for (int64_t i = 0; i < want; i++) {
-        if (i < size)
-            key[i] *= -1;
-        else
-            at[i] = -1;
-    }
+    wni_found_end(s->found, want, q, size);
     return WN_OK;
 }
 
