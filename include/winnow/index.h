@@ -38,8 +38,9 @@ typedef struct wn_index_about {
     int64_t dim;
     int64_t next_id; /* of the row that is added next */
     int32_t segments;
-    int32_t has_table;    /* 1 = it can be asked with `where` */
-    int64_t memory_bytes; /* of the arrays that searching reads from memory: rows, codes, structures */
+    int32_t has_table; /* 1 = it can be asked with `where` */
+    int64_t
+        memory_bytes; /* of the arrays that searching reads from memory: rows, codes, structures */
 } wn_index_about;
 
 /* Set struct_size before. Never fails. */
@@ -165,18 +166,18 @@ WN_PARAM_STRUCT(wn_index_disk_params, WN_INDEX_DISK_PARAMS);
       "how far is looked for the neighbours of a node: better links, longer building")
 WN_PARAM_STRUCT(wn_index_hnsw_params, WN_INDEX_HNSW_PARAMS);
 
-#define WN_INDEX_TENANTS_PARAMS(P)                                                           \
-    WN_INDEX_CODE_PARAMS(P)                                                                  \
-    P(text, tenant_column, "tenant", 1, 63, "column of the table that says whose a row is")  \
-    P(i64, list_max, 64, 8, 65536,                                                           \
-      "rows of a leaf of the tree at most, and of a tenant's list")                          \
-    P(i64, sample, 64, 4, 1000000, "rows for each centre that the centres are learnt from") \
+#define WN_INDEX_TENANTS_PARAMS(P)                                                               \
+    WN_INDEX_CODE_PARAMS(P)                                                                      \
+    P(text, tenant_column, "tenant", 1, 63, "column of the table that says whose a row is")      \
+    P(i64, list_max, 64, 8, 65536, "rows of a leaf of the tree at most, and of a tenant's list") \
+    P(i64, sample, 64, 4, 1000000, "rows for each centre that the centres are learnt from")      \
     P(i32, max_iter, 10, 1, 1000000, "Lloyd iterations at most")
 /* One clustering tree shared by all tenants, in it a tree for each. jin2024. */
 WN_PARAM_STRUCT(wn_index_tenants_params, WN_INDEX_TENANTS_PARAMS);
+
 #define WN_INDEX_WINDOW_PARAMS(P)                                                            \
     WN_INDEX_CODE_PARAMS(P)                                                                  \
-    P(text, column, "", 0, 63, "column of numbers that the windows are on")                  \
+    P(text, column, "ts", 1, 63, "column of the table, of numbers, that the windows are on") \
     P(i32, beta, 2, 2, 64, "parts that a range of the tree is divided into")                 \
     P(i64, leaf, 2048, 16, 1048576, "rows of the smallest ranges that have a graph at most") \
     P(i32, m, 16, 4, 128, "links of a node at most, on the lowest level twice as many")      \

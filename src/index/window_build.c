@@ -77,9 +77,6 @@ static wn_status open_table(wn_ctx *ctx, const wni_index_build *b, wn_table **t,
         return wni_fail(ctx, WN_E_USAGE,
                         "index window: there is no table; give --table with a record for each row, "
                         "or use `winnow index hnsw`");
-    if (!p->column[0])
-        return wni_fail(ctx, WN_E_USAGE,
-                        "index window: no column is named; give --column, a column of numbers");
     if ((st = wn_table_open(ctx, b->table, t)) != WN_OK) return st;
     return find_column(ctx, p, *t, column);
 }
