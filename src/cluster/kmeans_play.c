@@ -210,14 +210,16 @@ static wn_status look_at_all(wn_ctx *ctx, const wni_km_step *s, const wni_km_til
                              int64_t *looked)
 {
     const wni_km_groups *g = &s->km->groups;
+    const int64_t poll = wni_km_poll_groups(s->km, LANES);
     wn_status st = WN_OK;
 
     for (int64_t p = 0; p < n; p += LANES) {
         for (int64_t i = p; i < wni_min(n, p + LANES); i++)
             t->list[i] = (int32_t)i;
-        WNI_TRY(wni_poll(ctx));
-        for (int64_t group = 0; group < g->n; group++)
+        for (int64_t group = 0; group < g->n; group++) {
+            if (group % poll == 0) WNI_TRY(wni_poll(ctx));
             wni_km_look(s, t, group, t->list + p, wni_min(LANES, n - p));
+        }
     }
     *looked += n * s->km->k;
 done:
@@ -242,12 +244,13 @@ wn_status wni_km_look_at_groups(wn_ctx *ctx, const wni_km_step *s, const wni_km_
                                 int64_t row0, int64_t m, int64_t *looked)
 {
     const wni_km_groups *g = &s->km->groups;
+    const int64_t poll = wni_km_poll_groups(s->km, m);
     wn_status st = WN_OK;
 
     for (int64_t group = 0; group < g->n; group++) {
         const int64_t n = wni_km_in_reach(s, t, row0, m, group);
 
-        if (group % 16 == 0) WNI_TRY(wni_poll(ctx));
+        if (group % poll == 0) WNI_TRY(wni_poll(ctx));
         for (int64_t p = 0; p < n; p += LANES)
             wni_km_look(s, t, group, t->list + p, wni_min(LANES, n - p));
         *looked += n * wni_min(g->size, s->km->k - group * g->size);

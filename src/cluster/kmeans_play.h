@@ -83,6 +83,12 @@ static inline uint16_t *wni_km_bounds(const wni_km_groups *g, int64_t row, int64
     return g->lower + (row / WNI_KM_LANES * g->n + group) * WNI_KM_LANES + row % WNI_KM_LANES;
 }
 
+/* Groups that `rows` rows are compared with between two polls: some milliseconds, however many centres a group has. */
+static inline int64_t wni_km_poll_groups(const wni_km *km, int64_t rows)
+{
+    return wni_max(1, ((int64_t)1 << 25) / (rows * km->groups.size * km->rows.ld));
+}
+
 /* What a float sum of reach and drift may lose is added beforehand. */
 static inline float wni_km_reach_up(const wni_km_step *s, int64_t row)
 {

@@ -154,6 +154,7 @@ static wn_status bound_groups(wn_ctx *ctx, const wni_km_step *s, const wni_km_ti
 {
     const wni_km *km = s->km;
     const wni_km_groups *g = &km->groups;
+    const int64_t poll = wni_km_poll_groups(km, n);
     wn_status st = WN_OK;
 
     for (int64_t i = 0; i < n; i++) {
@@ -168,7 +169,7 @@ static wn_status bound_groups(wn_ctx *ctx, const wni_km_step *s, const wni_km_ti
     for (int64_t group = 0, from = 0; group < g->n; group++) {
         int64_t in = g->fresh ? t->start[group] - from : wni_km_in_reach(s, t, row0, m, group);
 
-        if (group % 16 == 0) WNI_TRY(wni_poll(ctx));
+        if (group % poll == 0) WNI_TRY(wni_poll(ctx));
         bound_some(s, t, f, group, g->fresh ? t->order + from : t->list, in);
         *scanned += in * wni_min(g->size, km->k - group * g->size);
         from += in;

@@ -147,7 +147,8 @@ static wn_status pack_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, i
         } else {
             wni_filter_codes(f, wni_mat_row(f->base, c), codes, stat);
             f->start[c] = -128 * pack_column(codes, f->ld, f->codes + panel + c % WNI_PANEL8 * 4);
-            wni_filter_rest(f, codes, WNI_GROUP8, f->rest + head, f->head_start + head);
+            if (f->heads > 0)
+                wni_filter_rest(f, codes, WNI_GROUP8, f->rest + head, f->head_start + head);
         }
         bound_column(f, c, stat);
     }
