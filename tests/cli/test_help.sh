@@ -113,6 +113,8 @@ for name in ("corpus.jsonl", "part_0.jsonl", "part_1.jsonl"):
     with open(out + "/" + name, "w") as f:
         for line in open(src + "/corpus.jsonl"):
             f.write(json.dumps({"text": json.loads(line)["gloss"]}) + "\n")
+with open(out + "/table.jsonl", "w") as f:
+    f.writelines('{"ts": %d, "tenant": "t%d"}\n' % (1000 + i * 7 % N, i % 9) for i in range(N))
 END
 PATH=$(dirname "$WINNOW"):$PATH
 (cd examples && "$WINNOW" cluster kmeans embeddings.npy --k 8 --max-iter 3 -o tree -q &&

@@ -590,7 +590,6 @@ static void no_memory(void **state)
 
 static void refused(void **state)
 {
-    static const char *const none[] = {NULL};
     static const char *const typo[] = {"column", "tss", NULL};
     static const char *const text[] = {"column", "word", NULL};
     static const char *const right[] = {"column", "ts", NULL};
@@ -609,7 +608,6 @@ static void refused(void **state)
         const char *name = i ? "tiny" : "right";
 
         fails(ctx, run(ctx, "window", pool, NULL, NULL, right, "no"), WN_E_USAGE, "table");
-        fails(ctx, run(ctx, "window", pool, table, NULL, none, "no"), WN_E_USAGE, "--column");
         fails(ctx, run(ctx, "window", pool, table, NULL, typo, "no"), WN_E_USAGE,
               "did you mean 'ts'");
         fails(ctx, run(ctx, "window", pool, table, NULL, text, "no"), WN_E_USAGE, "holds text");
