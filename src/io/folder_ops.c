@@ -118,8 +118,7 @@ static int is_left(const char *name, const char *base)
     name += length + mark;
     errno = 0;
     process = strtoll(name, &end, 10);
-    if (*name < '0' || *name > '9' || errno || process < 1 || *end != '-')
-        return 0;
+    if (*name < '0' || *name > '9' || errno || process < 1 || *end != '-') return 0;
     name = end + 1;
     if (!*name || strspn(name, "0123456789") != strlen(name)) return 0;
     return wni_os_process_ended(process);

@@ -133,8 +133,7 @@ static void test_tables_must_agree(void **state)
     ts_ok(ctx, wn_pool_wrap(ctx, rows, 200, D, WN_F32, WN_L2, &pool));
     ts_ok(ctx, run(ctx, "flat", pool, "first.csv", NULL, NULL, NULL, "agree.wni"));
     assert_int_equal(run(ctx, "add", pool, "other.csv", NULL, NULL, NULL, "agree.wni"), WN_E_DATA);
-    if (!strstr(wn_ctx_error(ctx),
-                "other.csv: the rows that are there have no column 'b'"))
+    if (!strstr(wn_ctx_error(ctx), "other.csv: the rows that are there have no column 'b'"))
         fail_msg("%s", wn_ctx_error(ctx));
     assert_int_equal(run(ctx, "add", pool, "words.csv", NULL, NULL, NULL, "agree.wni"), WN_E_DATA);
     if (!strstr(wn_ctx_error(ctx), "holds TEXT")) fail_msg("%s", wn_ctx_error(ctx));
