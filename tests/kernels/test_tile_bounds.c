@@ -9,9 +9,9 @@
 
 #include "scan/filter.h"
 #include "support/support.h"
-#include "unit/scan/hard_rows.h"
 #if defined(__x86_64__)
 #include "kernels/emulated_amx.h"
+#include "unit/scan/hard_rows.h"
 #endif
 
 #if defined(__x86_64__)
