@@ -228,6 +228,14 @@ static inline int64_t wni_ask_lists(const wni_ask *ask, int64_t effort, int64_t 
     return wni_min(most, lists);
 }
 
+/* How many times as quickly the exact scan passes over a row of d dimensions when so many queries share its reading:
+ * as measured, in memory. */
+static inline double wni_scan_shared(int64_t d, int64_t queries)
+{
+    if (queries <= 8) return 1;
+    return (8 + 0.1 * (double)d) / (0.04 * (double)d + (20 + 0.6 * (double)d) / (double)queries);
+}
+
 /* The kind of a method of the family that makes indexes; of small segments the exact scan. */
 extern const wni_index_kind wni_index_flat_kind;
 

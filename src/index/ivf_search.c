@@ -199,10 +199,10 @@ double wni_ivf_cost(const wn_index *index, const wni_segment *s, const wni_ask *
     const double lists = (double)wni_ask_lists(ask, ask->effort, v->n, v->lists);
     const double share = (double)ask->n_allowed / (double)s->n;
 
-    (void)index;
     if (!ask->allowed) return 0;
     /* Centres are compared several times as fast as rows that are fetched one by one; so are bits tested. */
-    return (double)v->lists / 4 + lists * (double)s->n / (double)v->lists * (0.125 + share);
+    return ((double)v->lists / 4 + lists * (double)s->n / (double)v->lists * (0.125 + share)) *
+           wni_scan_shared(index->d, ask->all);
 }
 
 wn_status wni_ivf_search(wn_ctx *ctx, const wn_index *index, const wni_segment *s,
