@@ -98,8 +98,8 @@ wn_status wni_index_build_run(wni_run *run)
     WNI_TRY(wni_index_build_table(run, wn_pool_rows(run->pool), NULL, &source.table));
     head.has_table = source.table != NULL;
     WNI_TRY(wni_segment_write(run->ctx, run->out, &head, 1, &source, 1, run, &segment));
-    if (source.table) WNI_TRY(wni_out_remove(run->out, "table.sqlite"));
     WNI_TRY(wni_segments_append(run->ctx, segments, segment));
+    if (source.table) WNI_TRY(wni_out_remove(run->out, "table.sqlite"));
     WNI_TRY(wni_index_finish(run, &head, segments, 1));
 done:
     json_decref(segments);
