@@ -10,6 +10,7 @@
 #include "curate/curate_impl.h"
 #include "io/linereader.h"
 #include "io/suffix.h"
+#include "pool/table_impl.h"
 #include "pool/text_column.h"
 #include "winnow/vectorize.h"
 
@@ -19,9 +20,8 @@ static wn_status balance_column(wni_curate *cu)
 {
     static const char *const usual[] = {"category", "label", "class", "source", NULL};
     const wn_table *table = cu->run->table;
-    const char *names[256], *nearest;
+    const char *nearest;
     char name[WN_TEXT_MAX];
-    int32_t n;
 
     wni_curate_param(cu, "balance", name, sizeof name);
     if (!name[0]) {
@@ -32,9 +32,7 @@ static wn_status balance_column(wni_curate *cu)
     cu->balance_asked = 1;
     cu->balance = wn_table_column_find(table, name);
     if (cu->balance >= 0) return WN_OK;
-    for (n = 0; n < wn_table_columns(table) && n < 256; n++)
-        names[n] = wn_table_column_name(table, n);
-    nearest = wn_nearest(name, names, n);
+    nearest = wni_table_nearest(table, name);
     return wni_fail(cu->ctx, WN_E_DATA, "balance: no column '%s'%s%s%s", name,
                     nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
 }

@@ -16,12 +16,8 @@
 
 static wn_status unknown_column(wn_ctx *ctx, const wn_table *t, const char *what, const char *name)
 {
-    const char *names[256], *nearest;
-    int32_t n = 0;
+    const char *nearest = wni_table_nearest(t, name);
 
-    for (; n < wn_table_columns(t) && n < 256; n++)
-        names[n] = wn_table_column_name(t, n);
-    nearest = wn_nearest(name, names, n);
     return wni_fail(ctx, WN_E_USAGE, "%s: the table has no column '%.100s'%s%s%s", what, name,
                     nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
 }

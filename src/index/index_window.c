@@ -305,8 +305,7 @@ static wn_status window_cover(wn_ctx *ctx, const wn_index *index, const wni_segm
     cover->window = 1;
     cover->first = bound(v, asked->low, 0);
     cover->end = wni_max(bound(v, asked->high, 1), cover->first);
-    cover->n = cover->end - cover->first;
-    if (v->dead_before) cover->n -= dead_before(s, v, cover->end) - dead_before(s, v, cover->first);
+    count_alive(s, v, cover);
     return WN_OK;
 }
 

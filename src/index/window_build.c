@@ -45,14 +45,9 @@ int64_t wni_window_upper(const wni_hnsw *g)
 static wn_status find_column(wn_ctx *ctx, const wn_index_window_params *p, const wn_table *t,
                              int32_t *column)
 {
-    const char *names[256], *nearest;
-    int32_t n = 0;
-
     *column = wn_table_column_find(t, p->column);
     if (*column < 0) {
-        for (; n < wn_table_columns(t) && n < 256; n++)
-            names[n] = wn_table_column_name(t, n);
-        nearest = wn_nearest(p->column, names, n);
+        const char *nearest = wni_table_nearest(t, p->column);
         return wni_fail(ctx, WN_E_USAGE,
                         "index window: the table has no column '%.64s'%s%s%s; name one of its "
                         "columns with --column",
@@ -100,7 +95,7 @@ static wn_status sort_rows(wn_ctx *ctx, const wni_index_build *b, int64_t n, int
     int64_t *whole = NULL, numbers = 0, others;
     double *real = NULL;
     uint64_t *present = NULL;
-    int32_t column;
+    int32_t column = -1;
     wn_status st;
 
     WNI_TRY(open_table(ctx, b, &t, &column));

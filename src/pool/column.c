@@ -9,6 +9,7 @@
 #include "io/vecfile.h"
 #include "kernels/kernels.h"
 #include "pool/column.h"
+#include "pool/table_impl.h"
 #include "winnow/method.h"
 #include "winnow/table.h"
 
@@ -172,21 +173,13 @@ static wn_status table_row(void *user, int64_t row, const char *text)
 static wn_status find_column(wn_ctx *ctx, const wn_table *table, const char *file, const char *name,
                              int32_t *column)
 {
-    int32_t n = wn_table_columns(table);
-    const char **names = NULL, *near;
-    wn_status st = WN_OK;
+    const char *near;
 
     if ((*column = wn_table_column_find(table, name)) >= 0) return WN_OK;
-    WNI_NEW(ctx, names, n);
-    for (int32_t i = 0; i < n; i++)
-        names[i] = wn_table_column_name(table, i);
-    near = wn_nearest(name, names, n);
-    st = wni_fail(ctx, WN_E_DATA, "%s: no column '%s'%s%s%s", file, name,
-                  near ? "; did you mean '" : "; give FILE:COLUMN with a column of the file",
-                  near ? near : "", near ? "'?" : "");
-done:
-    wni_free(ctx, names);
-    return st;
+    near = wni_table_nearest(table, name);
+    return wni_fail(ctx, WN_E_DATA, "%s: no column '%s'%s%s%s", file, name,
+                    near ? "; did you mean '" : "; give FILE:COLUMN with a column of the file",
+                    near ? near : "", near ? "'?" : "");
 }
 
 static wn_status read_table(wn_ctx *ctx, const char *path, const char *file, const char *name,

@@ -7,6 +7,7 @@
 
 #include "pool/table_impl.h"
 #include "pool/text_column.h"
+#include "winnow/method.h"
 
 void wn_table_options_init(wn_table_options *options)
 {
@@ -315,6 +316,11 @@ int32_t wn_table_column_find(const wn_table *table, const char *name)
     for (int32_t i = 0; name && i < table->columns; i++)
         if (strcmp(table->name[i], name) == 0) return i;
     return -1;
+}
+
+const char *wni_table_nearest(const wn_table *t, const char *name)
+{
+    return wn_nearest(name, (const char *const *)t->name, t->columns);
 }
 
 const char *wn_table_id_column(const wn_table *table)

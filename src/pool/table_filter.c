@@ -44,8 +44,7 @@ static wn_status bad_condition(const wn_table *t, const char *condition, const c
         why = "a condition reads the columns of the table, nothing else";
     if (column) {
         const char *dot = strrchr(column + sizeof lacks - 1, '.');
-        nearest = wn_nearest(dot ? dot + 1 : column + sizeof lacks - 1,
-                             (const char *const *)t->name, t->columns);
+        nearest = wni_table_nearest(t, dot ? dot + 1 : column + sizeof lacks - 1);
     }
     return wni_fail(t->ctx, WN_E_USAGE, "where: '%.200s': %s%s%s%s", condition, why,
                     nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");

@@ -69,6 +69,8 @@ wn_status wni_table_open_bytes(wn_ctx *ctx, const char *path, const void *data, 
  * have none get 0 in `present` (rows bits). */
 wn_status wni_table_numbers(wn_table *t, int32_t column, double *real, int64_t *whole,
                             uint64_t *present);
+/* The column whose name is nearest to one that is not there; NULL = none is near. */
+const char *wni_table_nearest(const wn_table *t, const char *name);
 /* Runs one statement without result. */
 wn_status wni_sql_run(wn_ctx *ctx, sqlite3 *db, const char *path, const char *sql);
 /* `"name"` with its quotes doubled; wni_free. */

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pool/table_impl.h"
 #include "pool/text_column.h"
 #include "winnow/method.h"
 
@@ -23,26 +24,13 @@ static const char *list_text(const wn_table *table, char *buf, size_t bytes)
     return buf;
 }
 
-static const char *nearest(wn_ctx *ctx, const wn_table *table, const char *name)
-{
-    int32_t n = wn_table_columns(table);
-    const char **names = wni_alloc(ctx, n, sizeof *names), *near;
-
-    if (!names) return NULL;
-    for (int32_t i = 0; i < n; i++)
-        names[i] = wn_table_column_name(table, i);
-    near = wn_nearest(name, names, n);
-    wni_free(ctx, names);
-    return near;
-}
-
 wn_status wni_table_column(wn_ctx *ctx, const wn_table *table, const char *name, int32_t *column)
 {
     const char *near;
 
     *column = wn_table_column_find(table, name);
     if (*column >= 0) return WN_OK;
-    near = nearest(ctx, table, name);
+    near = wni_table_nearest(table, name);
     if (near) return wni_fail(ctx, WN_E_DATA, "no column '%s'; did you mean '%s'?", name, near);
     return wni_fail(ctx, WN_E_DATA, "no column '%s' among the %d of the table", name,
                     (int)wn_table_columns(table));
@@ -59,7 +47,7 @@ static wn_status named(wn_ctx *ctx, const wn_table *table, const char *name, int
         return wni_fail(
             ctx, WN_E_DATA, "column '%s' holds %s values, expected text; the text columns are: %s",
             name, wn_table_column_type(table, *column), list_text(table, list, sizeof list));
-    near = nearest(ctx, table, name);
+    near = wni_table_nearest(table, name);
     if (near) return wni_fail(ctx, WN_E_DATA, "no column '%s'; did you mean '%s'?", name, near);
     return wni_fail(ctx, WN_E_DATA, "no column '%s'; the text columns are: %s", name,
                     list_text(table, list, sizeof list));
