@@ -36,6 +36,7 @@ typedef enum cli_flag_kind {
     CLI_NO_FILTER,
     CLI_ROW,
     CLI_DRY_RUN,
+    CLI_EXPLAIN,
     CLI_FORCE,
     CLI_QUIET,
     CLI_VERBOSE,
@@ -81,7 +82,7 @@ typedef struct cli_args {
     const char *output;
     int32_t threads;      /* 0 = what is there */
     int64_t memory_bytes; /* 0 = what is there */
-    bool force, dry_run, quiet, verbose, json, help, no_filter;
+    bool force, dry_run, explain, quiet, verbose, json, help, no_filter;
 
     cli_pair *sets; /* parameters and options, for wn_job_set */
     int32_t n_sets;
@@ -196,6 +197,9 @@ const char *cli_seconds_text(double sec, char *buf);
 void cli_wrap(FILE *to, const char *text, int indent, int column);
 /* Prints a JSON object as aligned lines, nested objects indented. */
 void cli_print_counts(FILE *to, json_t *object, int indent);
+/* Prints how a run was done; `summary` is wn_job_summary, `plan` what wn_job_plan said before. */
+void cli_print_explanation(FILE *to, const json_t *summary, const wn_estimate *plan,
+                           bool no_filter);
 /* Prints JSON on stdout with a newline; takes the reference. */
 void cli_print_json(json_t *value);
 

@@ -44,6 +44,8 @@ static const struct {
     {RUNS | CLI_REPLAY, 0, CLI_FORCE, "force", NULL, "replace an output that exists", NULL},
     {CLI_JOB | CLI_REPLAY, 0, CLI_DRY_RUN, "dry-run", NULL,
      "check everything, say what it would cost, write nothing", NULL},
+    {CLI_JOB | CLI_REPLAY, 0, CLI_EXPLAIN, "explain", NULL,
+     "say how it was done: instructions, codes or f32, memory beside the plan", NULL},
     {WORK | CLI_BENCH, 'q', CLI_QUIET, "quiet", NULL, "errors and warnings only", NULL},
     {WORK, 'v', CLI_VERBOSE, "verbose", NULL, "more about what is done", NULL},
     {WORK | CLI_METHODS | CLI_BENCH, 0, CLI_JSON, "json", NULL, "JSON on standard output", NULL},
@@ -447,6 +449,11 @@ static void take_switch(cli_args *args, const cli_flag *flag, bool on)
     switch (flag->kind) {
     case CLI_PARAM:
         add_pair(&args->sets, &args->n_sets, flag->param->name, on ? "1" : "0");
+        /* A method that has more to explain takes the word for itself. */
+        if (strcmp(flag->name, "explain") == 0) args->explain = on;
+        break;
+    case CLI_EXPLAIN:
+        args->explain = true;
         break;
     case CLI_DRY_RUN:
         args->dry_run = true;

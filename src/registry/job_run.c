@@ -257,8 +257,19 @@ static wn_status call_family(wn_job *job, wni_run *run)
 static wn_status make_summary(wn_job *job, json_t *manifest)
 {
     json_t *summary = json_object();
-    static const char *const keys[] = {"family",      "method",         "output", "seconds",
-                                       "cpu_seconds", "peak_rss_bytes", "counts", "warnings"};
+    static const char *const keys[] = {"family",
+                                       "method",
+                                       "output",
+                                       "isa",
+                                       "threads",
+                                       "memory_bytes",
+                                       "seconds",
+                                       "cpu_seconds",
+                                       "peak_allocated_bytes",
+                                       "peak_rss_bytes",
+                                       "filter",
+                                       "counts",
+                                       "warnings"};
     json_t *seed = json_object_get(json_object_get(manifest, "params"), "seed");
     wn_status st = WN_OK;
     char *text;

@@ -17,6 +17,19 @@ import json
 s = json.load(open('stdout'))
 assert s['counts'] and s['output'] == 'json' and s['seconds'] >= 0, s"
 
+"$WINNOW" cluster kmeans "$P" --k 50 --explain -o explained > stdout 2> explained.err
+has "--explain: instructions and threads" explained.err "instructions"
+if WN_ISA=avx512 "$WINNOW" --version | grep -q avx2; then level=avx2; else level=base; fi
+WN_ISA=$level "$WINNOW" cluster kmeans "$P" --k 50 --explain -o explained_f32 2> explained.err
+has "--explain: no codes at $level" explained.err "none: $level has no products of 8-bit codes"
+"$WINNOW" cluster kmeans "$P" --k 50 --explain --no-filter -o explained_off 2> explained.err
+if "$WINNOW" --version | grep -qE "vnni|bf16|amx"; then
+    has "--explain: codes switched off" explained.err "none: --no-filter"
+fi
+has "--explain: memory beside the plan" explained.err "at most, mapped files included;"
+"$WINNOW" cluster kmeans "$P" --k 50 -o unexplained 2> unexplained.err
+if grep -q "how it was done" unexplained.err; then fail "not without --explain"; else ok "not without --explain"; fi
+
 ls -A > before
 check "--dry-run" "$WINNOW" curate "$P" --size 100 --dry-run -o dry
 cp .out dry_out
