@@ -14,124 +14,19 @@ import argparse
 import json
 import os
 import shlex
-import statistics
 import subprocess
 import sys
 import time
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 import numpy as np
 
+from bench_scan_page import LABELS, page
+from bench_scan_works import Data, workloads
 from bench_tools import ROOT, machine, today, write_section
 
 SUM = 0.001   # inertia may differ by this share
 SAME = 0.999  # share of neighbours that must agree: the peers round in their own way
-
-
-class Work:
-    """One workload: what it is, who runs it, and how many operations it is counted as."""
-
-    def __init__(self, name, title, task, n, d, k, sides, **more):
-        self.name, self.title, self.task, self.n, self.d, self.k, self.sides = name, title, task, n, d, k, sides
-        self.more = more
-
-    def operations(self, iterations):
-        n, d, k = self.n, self.d, self.k
-        return 2.0 * d * {"kmeans": n * k * max(iterations, 1), "graph": n * n, "pairs": n * n / 2,
-                          "topk": self.more.get("queries", 0) * n}[self.task]
-
-
-def workloads(scale):
-    """Sizes are scaled in rows and centres, not in columns."""
-    def s(x, least=200):
-        return max(least, int(x * scale))
-
-    def k(x):
-        return max(16, int(x * min(1, scale * 4)))
-    return [
-        Work("w1", "k-means, 10 iterations", "kmeans", s(200000), 256, k(1024),
-             ["winnow", "winnow alone", "winnow f32", "faiss", "scikit-learn"], iterations=10, data="blobs"),
-        Work("w2", "k-means, 5 iterations", "kmeans", s(1000000), 128, k(4096),
-             ["winnow", "winnow f32", "faiss", "superkmeans"], iterations=5, data="blobs"),
-        Work("s1", "k-means on embedding-like rows, 10 iterations", "kmeans", s(200000), 768, k(1024),
-             ["winnow", "faiss", "superkmeans"], iterations=10, data="embeddings"),
-        Work("w2c", "k-means to convergence (tol 1e-4, at most 50 iterations)", "kmeans", s(1000000), 128,
-             k(4096), ["winnow", "faiss"], iterations=50, tol=1e-4, data="blobs", rounds=1),
-        Work("w3", "exact graph of 10 neighbours, cosine", "graph", s(100000), 384, 10,
-             ["winnow", "winnow f32", "faiss"], data="blobs"),
-        Work("w4", "exact top 10, L2", "topk", s(1000000), 128, 10, ["winnow", "winnow f32", "faiss"],
-             queries=s(10000, 50), data="blobs"),
-        Work("pairs", "all pairs above cosine 0.95", "pairs", s(200000), 384, 0, ["winnow", "no pairs"],
-             floor=0.95, data="twins"),
-        Work("real", "k-means on CIFAR-10 features with noise, 10 iterations", "kmeans", s(200000), 256, k(1024),
-             ["winnow", "winnow f32", "faiss"], iterations=10, data="features"),
-    ]
-
-
-# ---- data -------------------------------------------------------------------------------------------------
-
-def blobs(rng, n, d):
-    """2000 standard normal centres, points 0.8 around them."""
-    x = rng.standard_normal((2000, d), dtype=np.float32)[rng.integers(0, 2000, n)]
-    for at in range(0, n, 50000):
-        x[at:at + 50000] += np.float32(0.8) * rng.standard_normal((min(50000, n - at), d), dtype=np.float32)
-    return x
-
-
-def embeddings(rng, n, d):
-    """A power-law spectrum, rotated, a common mean of norm 0.7, rows of length 1."""
-    spread = (np.arange(d) + 4.0) ** -0.75
-    turn = np.linalg.qr(rng.standard_normal((d, d)))[0]
-    mix = (spread[:, None] * turn).astype(np.float32)
-    mix /= np.float32(np.sqrt((spread ** 2).sum()))
-    mean = rng.standard_normal(d)
-    mean = (0.7 * mean / np.linalg.norm(mean)).astype(np.float32)
-    x = np.empty((n, d), dtype=np.float32)
-    for at in range(0, n, 20000):
-        end = min(n, at + 20000)
-        x[at:end] = rng.standard_normal((end - at, d), dtype=np.float32) @ mix + mean
-    x /= np.linalg.norm(x, axis=1, keepdims=True)
-    return x
-
-
-def twins(rng, n, d):
-    """Blobs of which one row in ten is a near copy of another."""
-    x = blobs(rng, n, d)
-    copies = rng.choice(n, n // 10, replace=False)
-    x[copies] = x[rng.integers(0, n, len(copies))]
-    x[copies] += np.float32(0.3) * rng.standard_normal((len(copies), d), dtype=np.float32)
-    return x
-
-
-def features(rng, n, d):
-    path = os.path.join(ROOT, "..", "shared", "data", "cifar10_256_f16.npy")
-    if not os.path.exists(path):
-        return None
-    real = np.load(path).astype(np.float32)
-    spread = real.std(axis=0, dtype=np.float64).astype(np.float32)
-    x = real[rng.integers(0, len(real), n)]
-    x += np.float32(0.3) * spread * rng.standard_normal((n, d), dtype=np.float32)
-    return x
-
-
-MAKERS = {"blobs": blobs, "embeddings": embeddings, "twins": twins, "features": features}
-
-
-def make(work, folder):
-    """Files of a workload: x.f32, then first.f32 (centres) or q.f32 (queries). False: no data here."""
-    rng = np.random.default_rng(7)
-    x = MAKERS[work.more["data"]](rng, work.n, work.d)
-    if x is None:
-        return False
-    x.tofile(os.path.join(folder, "x.f32"))
-    if work.task == "kmeans":
-        x[rng.choice(work.n, work.k, replace=False)].tofile(os.path.join(folder, "first.f32"))
-    if work.task == "topk":
-        queries = x[rng.choice(work.n, work.more["queries"], replace=False)]
-        queries += np.float32(0.8) * rng.standard_normal(queries.shape, dtype=np.float32)
-        queries.tofile(os.path.join(folder, "q.f32"))
-    return True
 
 
 # ---- theirs: in a process of their own --------------------------------------------------------------------
@@ -262,11 +157,12 @@ def judge(work, folder, side, out, ours):
     return found, agreement(found, ours)
 
 
-def measure(work, folder, program, rounds):
+def measure(work, data, program, rounds):
     """All rounds of a workload -> what is kept of it."""
-    if not make(work, folder):
+    if not data.make(work):
         print(f"{work.name}: no data here: skipped")
         return None
+    folder = data.folder
     runs, quality, ours = {side: [] for side in work.sides}, {}, None
     iterations = work.more.get("iterations", 0)
     for turn in range(rounds):
@@ -291,52 +187,16 @@ def measure(work, folder, program, rounds):
             "isa": runs["winnow"][0]["isa"]}
 
 
-LABELS = {"winnow": "winnow", "winnow f32": "winnow, f32 alone", "winnow alone": "winnow, one thread",
-          "no pairs": "winnow, the pass alone (no pair reaches 1.5)"}
-
-
-def label(side):
-    if side in LABELS:
-        return LABELS[side]
-    try:
-        return f"{side} {version({'faiss': 'faiss-cpu'}.get(side, side))}"
-    except PackageNotFoundError:
-        return side
-
-
-def table(work, kept):
-    """Lines of one workload's table."""
-    runs, ours = kept["runs"], kept["runs"]["winnow"]
-    size = f"{work.n:,} x {work.d}" + (f", k = {work.k}" if work.task == "kmeans" else "")
-    if work.task == "topk":
-        size += f", {work.more['queries']:,} queries"
-    lines = [f"**{work.title}** ({size}; {len(ours)} round{'s in turn' if len(ours) > 1 else ''})", "",
-             "| | median s | min – max | GFLOP/s | peak MB (data " + f"{work.n * work.d * 4 / 1e6:.0f}) | "
-             "quality | time over ours |", "| --- | --- | --- | --- | --- | --- | --- |"]
-    for side in work.sides:
-        t = [r["seconds"] for r in runs[side]]
-        over = statistics.median(r["seconds"] / o["seconds"] for r, o in zip(runs[side], ours))
-        q = kept["quality"][side]
-        text = f"{q['value']:,.3f}" if work.task == "kmeans" else f"{q['value']:,.0f} pairs" \
-            if work.task == "pairs" else f"{q['ratio']:.5f} the same"
-        rate = work.operations(runs[side][0]["iterations"]) / statistics.median(t) / 1e9
-        lines.append(f"| {label(side)} | {statistics.median(t):.2f} | {min(t):.2f} – {max(t):.2f} | {rate:,.0f} | "
-                     f"{max(r['peak'] for r in runs[side]) / 1e6:.0f} | {text} | {over:.2f} |")
-    notes = []
-    if work.task == "kmeans" and ours[0]["skipped"] > 0:
-        notes.append(f"bounds skipped {100 * ours[0]['skipped']:.0f} % of the distances")
-    if work.more.get("tol"):
-        notes.append(f"{ours[0]['iterations']} iterations, as many for the peer")
-    rows = ours[0]["filter_rows"]
-    if rows:
-        notes.append(f"of {rows:,} query rows {100 * ours[0]['verified'] / rows:.1f} % needed more than one f32 "
-                     f"score, {ours[0]['candidates'] / rows:.2f} scores a row")
-    if ours[0]["plain"]:
-        notes.append(f"{ours[0]['plain']:,} rows went back to f32")
-    if notes:
-        text = "; ".join(notes) + "."
-        lines += ["", text[0].upper() + text[1:]]
-    return lines
+def measure_limits(build):
+    """Best rate of each line of `winnow bench` in three runs, by name and shape."""
+    best = {}
+    for _ in range(3):
+        done = subprocess.run([os.path.join(build, "winnow"), "bench", "--json"], check=True, capture_output=True)
+        for line in json.loads(done.stdout)["lines"]:
+            name = f"{line['name']} {line['shape']}"
+            if line["rate"] > best.get(name, {"rate": 0})["rate"]:
+                best[name] = line
+    return best
 
 
 def main():
@@ -346,10 +206,10 @@ def main():
     parser.add_argument("--scale", type=float, default=float(os.environ.get("SCALE", 1)))
     parser.add_argument("--rounds", type=int, default=int(os.environ.get("ROUNDS", 3)))
     parser.add_argument("--list", action="store_true")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     all_work = workloads(args.scale)
     if args.list:
-        print("\n".join(f"{w.name:6s} {w.title}, {w.n:,} x {w.d}" for w in all_work))
+        print("\n".join(f"{w.name:10s} {w.title}, {w.size()}" for w in all_work))
         return
     unknown = set(args.names) - {w.name for w in all_work}
     if unknown:
@@ -366,31 +226,29 @@ def main():
     for work in all_work:
         work.sides = [side for side in work.sides if side != "superkmeans" or find_spec("superkmeans")]
     try:
-        program = compile_ours(build, folder)
+        program, data = compile_ours(build, folder), Data(folder)
+        limits = measure_limits(build)
         for work in all_work:
-            path = os.path.join(store, f"{work.name}.json")
+            path, found = os.path.join(store, f"{work.name}.json"), None
             if not args.names or work.name in args.names:
-                rounds = min(args.rounds, work.more.get("rounds", args.rounds))
-                found = measure(work, folder, program, rounds)
+                found = measure(work, data, program, min(args.rounds, work.more.get("rounds", args.rounds)))
                 if found and args.scale == 1:
                     with open(path, "w", encoding="utf-8") as f:
                         json.dump(found, f)
-                if found:
-                    kept[work.name] = found
             elif args.scale == 1 and os.path.exists(path):
                 with open(path, encoding="utf-8") as f:
-                    kept[work.name] = json.load(f)
+                    found = json.load(f)
+            if found:
+                kept[work.name] = found
     finally:
         for name in os.listdir(folder):
             os.remove(os.path.join(folder, name))
         os.rmdir(folder)
-    lines = []
-    for work in all_work:
-        if work.name in kept:
-            lines += table(work, kept[work.name]) + [""]
-    last = max(kept.values(), key=lambda k: k["date"]) if kept else {"machine": machine(), "isa": "?"}
-    lines.append(f"{last['machine']}, {last['isa']}; " +
-                 ", ".join(sorted({k["date"] for k in kept.values()})) + ".")
+    if not kept:
+        return
+    last = max(kept.values(), key=lambda k: k["date"])
+    lines = page(all_work, kept, limits) + [
+        f"{last['machine']}, {last['isa']}; " + ", ".join(sorted({k["date"] for k in kept.values()})) + "."]
     print("\n".join(lines))
     if args.scale == 1:
         write_section("scan", lines)

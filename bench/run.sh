@@ -1,15 +1,14 @@
 #!/usr/bin/env bash
 # Benchmarks beside the peers.
-#   run.sh [BUILD] [scan|kmeans|memory|graph|select|sampler|minhash|python|hnsw|filters|tenants|windows|disk|
-#                   selection...]
-# UPDATE=1 writes docs/benchmarks.md and, of selection, docs/selection.md. ROUNDS=3, ROWS, DIM, K change the size;
+#   run.sh [BUILD] [scan|memory|graph|select|sampler|minhash|python|hnsw|filters|tenants|windows|disk|selection...]
+# UPDATE=1 writes docs/benchmarks.md and, of selection, docs/selection.md. ROUNDS=3, ROWS change the size;
 # disk is of 10,000,000 rows and needs 31 GB, ROWS=1000000 a tenth of it and a minute.
 # QUICK=1 makes selection a matter of minutes, SCALE=0.02 scan one of seconds; SCAN="w1 w4" is a part of it.
 set -u
 cd "$(dirname "$0")/.."
 build=${1:-build}
 [ $# -gt 0 ] && shift
-[ $# -gt 0 ] || set -- scan kmeans memory graph select minhash sampler python hnsw filters tenants
+[ $# -gt 0 ] || set -- scan memory graph select minhash sampler python hnsw filters tenants
 venv=build/bench-venv
 if [ ! -x "$venv/bin/python" ]; then
     if ! python3 -m venv "$venv" 2>/dev/null; then
@@ -31,7 +30,7 @@ for what in "$@"; do
             echo "bench: hnswlib cannot be installed here: ours alone" >&2
         "$venv/bin/python" bench/bench_hnsw.py "$build" || rc=1
         ;;
-    kmeans | memory | sampler | filters | tenants | windows | disk)
+    memory | sampler | filters | tenants | windows | disk)
         "$venv/bin/python" "bench/bench_$what.py" "$build" || rc=1
         ;;
     scan)
@@ -63,7 +62,7 @@ for what in "$@"; do
         ;;
     selection) "$venv/bin/python" bench/bench_selection.py "$build" ${QUICK:+--quick} || rc=1 ;;
     *)
-        echo "bench: no benchmark '$what': scan, kmeans, memory, graph, select, sampler, minhash, python, hnsw," \
+        echo "bench: no benchmark '$what': scan, memory, graph, select, sampler, minhash, python, hnsw," \
             "filters, tenants, windows, disk or selection" >&2
         rc=2
         ;;
