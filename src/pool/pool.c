@@ -325,8 +325,7 @@ static int64_t root_row(const wn_pool *pool, int64_t row)
     return row;
 }
 
-/* The shard of a row of a root: the last one that starts at or before it. */
-static int32_t shard_of(const wn_pool *root, int64_t row)
+int32_t wni_pool_shard_of(const wn_pool *root, int64_t row)
 {
     int32_t low = 0, high = root->n_shards;
 
@@ -389,7 +388,7 @@ const char *wni_pool_row_text(const wn_pool *pool, int64_t row, char *buf, size_
 {
     const wn_pool *root = root_of(pool);
     int64_t at = root_row(pool, row);
-    int32_t s = shard_of(root, at);
+    int32_t s = wni_pool_shard_of(root, at);
 
     if (!root->in_files)
         snprintf(buf, bytes, "row %lld of the pool in memory", (long long)at);
@@ -449,7 +448,7 @@ static wn_status run_floats(wn_ctx *ctx, const wn_pool *root, int64_t first, int
     const wni_kernels *k = wni_kernels_of(ctx);
     wn_status st = WN_OK;
 
-    for (int32_t s = n > 0 ? shard_of(root, first) : 0; n > 0 && st == WN_OK; s++) {
+    for (int32_t s = n > 0 ? wni_pool_shard_of(root, first) : 0; n > 0 && st == WN_OK; s++) {
         const wni_vecfile *v = &root->shard[s];
         int64_t here = wni_min(n, root->start[s + 1] - first);
         int64_t batch = unit && !wni_vecfile_by_column(v) ? wni_max(BATCH / ld, 1) : here;
@@ -472,7 +471,7 @@ static wn_status run_raw(wn_ctx *ctx, const wn_pool *root, int64_t first, int64_
     int64_t row_bytes = root->d * (int64_t)wn_dtype_bytes(root->dtype);
     wn_status st = WN_OK;
 
-    for (int32_t s = n > 0 ? shard_of(root, first) : 0; n > 0 && st == WN_OK; s++) {
+    for (int32_t s = n > 0 ? wni_pool_shard_of(root, first) : 0; n > 0 && st == WN_OK; s++) {
         int64_t here = wni_min(n, root->start[s + 1] - first);
         st = wni_vecfile_raw(ctx, &root->shard[s], first - root->start[s], here, out);
         first += here;
@@ -542,21 +541,6 @@ wn_status wn_pool_gather(wn_ctx *ctx, const wn_pool *pool, const int64_t *rows, 
         st = check_range(ctx, pool, rows[i], 1, ld);
     if (st != WN_OK) return st;
     return read_rows(ctx, pool, rows, 0, n, pool->metric == WN_COSINE, out, ld, NULL);
-}
-
-const float *wni_pool_in_place(const wn_pool *pool)
-{
-    const wni_vecfile *v;
-
-    if (pool->metric == WN_COSINE) return NULL;
-    while (pool->parent && !pool->rows)
-        pool = pool->parent;
-    v = pool->shard;
-    if (pool->parent || pool->n_shards != 1 || v->dtype != WN_F32 || !v->map.data || v->swap ||
-        v->prefix || wni_vecfile_by_column(v) || v->row_stride != pool->d * 4 ||
-        (uintptr_t)v->map.data % sizeof(float))
-        return NULL;
-    return (const float *)(const void *)v->map.data;
 }
 
 wn_status wn_pool_read_raw(wn_ctx *ctx, const wn_pool *pool, int64_t first, int64_t n, void *out)

@@ -37,6 +37,9 @@ struct wn_pool {
 wn_status wni_pool_read_stored(wn_ctx *ctx, const wn_pool *pool, int64_t first, int64_t n,
                                float *out, int64_t ld);
 
+/* The shard of a row of a root: the last one that starts at or before it. */
+int32_t wni_pool_shard_of(const wn_pool *root, int64_t row);
+
 /* Nonzero when rows of any file lie scattered, so that few large reads are better than many small. */
 int wni_pool_by_column(const wn_pool *pool);
 

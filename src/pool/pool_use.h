@@ -31,5 +31,16 @@ wn_status wni_pool_need_run(wn_ctx *ctx, const wn_pool *pool, const wn_method *m
 /* The first row where it lies, when the rows are f32 numbers that are read as they are, one behind the other in
  * memory; else NULL. Valid until the next wni_pool_need. */
 const float *wni_pool_in_place(const wn_pool *pool);
+/* Rows [first, first + n) where they lie, (n, d) row-major, when they are f32 numbers that are read as they are, one
+ * behind the other in memory, and d is a whole number of lines: rows as kernels read them, but for where the lines
+ * begin. Else NULL, also where wn_pool_read would fail. Any thread; valid until the next wni_pool_need. */
+const float *wni_pool_rows_in_place(const wn_pool *pool, int64_t first, int64_t n);
+
+/* wn_pool_read and wn_pool_gather that copy nothing where rows may be read in place: *rows, (n, ld), is where they
+ * lie, else `room`, (n, ld), with the rows in it; of the second each row has a place of its own, at[i] of (ld). */
+wn_status wni_pool_take(wn_ctx *ctx, const wn_pool *pool, int64_t first, int64_t n, float *room,
+                        int64_t ld, const float **rows);
+wn_status wni_pool_take_each(wn_ctx *ctx, const wn_pool *pool, const int64_t *rows, int64_t n,
+                             float *room, int64_t ld, const float **at);
 
 #endif
