@@ -124,6 +124,7 @@ void wni_km_free(wni_km *km)
     wni_free(ctx, km->scanned);
     wni_km_groups_free(km);
     wni_free(ctx, km->moved);
+    wni_free(ctx, km->moved_at);
     wni_free(ctx, km);
 }
 
@@ -172,6 +173,7 @@ wn_status wni_km_new(wn_ctx *ctx, const wn_pool *pool, const wni_km_opt *opt, wn
     WNI_NEW(ctx, km->scanned, chunk / WNI_KM_LANES + 1);
     km->moved_rows = wni_min(wni_max(n, 1), moved_rows_of(km->rows.ld));
     WNI_NEW(ctx, km->moved, km->moved_rows * km->rows.ld);
+    WNI_NEW(ctx, km->moved_at, km->moved_rows);
     WNI_TRY(survey(km));
     if (opt->bounds) WNI_TRY(wni_km_groups_new(km));
     WNI_TRY(wni_km_first_centers(km));
@@ -327,7 +329,7 @@ void wni_km_estimate(wn_ctx *ctx, int64_t n, int64_t d, const wni_km_opt *opt, w
     else
         run +=
             (double)wni_scan_argmin_bytes(ctx, wni_min(n, WNI_KM_CHUNK), opt->k, d, (int64_t)run);
-    run += (double)moved_rows_of(wni_ld(d)) * ld * 4 + threads * tile * ld * 4 + ld * 8;
+    run += (double)moved_rows_of(wni_ld(d)) * (ld * 4 + 8) + threads * tile * ld * 4 + ld * 8;
     run += threads * (ld * 4 + (double)((int64_t)1 << 20)); /* column ranges, scan tiles */
     start = k * 8;
     if (init == WN_INIT_PP) {

@@ -125,6 +125,7 @@ typedef struct wni_km {
     wni_km_change *change;
     int64_t *count, *looked, *scanned; /* of the ranges */
     float *moved;                      /* (moved_rows, ld) rows on their way into the sums */
+    const float **moved_at;            /* (moved_rows) where each of them is */
     int64_t moved_rows;
 
     int assigned;              /* bounds and labels hold */
@@ -188,6 +189,13 @@ wn_status wni_km_first_centers(wni_km *km);
 int64_t wni_km_candidates(int64_t n, int64_t k);
 /* The method that WN_INIT_AUTO stands for. */
 int32_t wni_km_init_of(int32_t init, int64_t k);
+
+/* Asks for a part of a row that will be read soon. */
+static inline void wni_km_expect(const float *x, int64_t n)
+{
+    for (int64_t j = 0; j < n && j < 1024; j += 16)
+        __builtin_prefetch(x + j);
+}
 
 /* Smallest f32 that is not below v, largest that is not above. */
 float wni_km_up(double v);

@@ -26,6 +26,7 @@
 #define DENSE        0.6
 #define VAIN         0.5
 #define REST         8
+#define SOON         8   /* rows ahead that are asked for */
 #define FILTER_ROWS  256 /* of all their groups in play, from which coding the centres pays */
 
 static int64_t tile_rows(int64_t ld)
@@ -37,9 +38,9 @@ int64_t wni_km_play_scratch(int64_t ld, int64_t size, int64_t groups)
 {
     int64_t rows = tile_rows(ld);
 
-    /* Rows, their codes, and 29 numbers a row. */
+    /* Rows, their codes, and 30 numbers a row. */
     return wni_round_up(
-        rows * (ld * 5 + 4 * 8 + 23 * 4 + 2) + LANES * (ld + size) * 4 + 32 * 64 + groups * 4, 64);
+        rows * (ld * 5 + 5 * 8 + 23 * 4 + 2) + LANES * (ld + size) * 4 + 33 * 64 + groups * 4, 64);
 }
 
 int64_t wni_km_play_bytes(const wn_ctx *ctx, int64_t n, int64_t d, int64_t k)
@@ -110,13 +111,6 @@ static int64_t pick_rows(const wni_km_step *s, const wni_km_tile *t, int64_t row
     return n;
 }
 
-static wn_status read_rows(wn_ctx *ctx, const wni_km *km, const int64_t *row, int64_t n, float *x)
-{
-    if (row[n - 1] - row[0] == n - 1)
-        return wn_pool_read(ctx, km->rows.pool, row[0], n, x, km->rows.ld);
-    return wn_pool_gather(ctx, km->rows.pool, row, n, x, km->rows.ld);
-}
-
 /* The exact score with the own centre: the best so far, and a tight reach. */
 static void own_scores(const wni_km_step *s, const wni_km_tile *t, int64_t row0, int64_t n)
 {
@@ -130,6 +124,7 @@ static void own_scores(const wni_km_step *s, const wni_km_tile *t, int64_t row0,
         float upper;
         double low2 = norm2 * (1 - 2 * s->m.g) - 0x1p-128 + s->m.c2lo - 2 * error;
 
+        if (i + SOON < n) wni_km_expect(t->x[i + SOON], km->rows.ld);
         t->error[i] = error;
         t->base[i] = (float)(low2 - fabs(low2) * 0x1p-22);
         t->best[i] = -INFINITY;
@@ -144,7 +139,7 @@ static void own_scores(const wni_km_step *s, const wni_km_tile *t, int64_t row0,
             t->reach[row - row0] = INFINITY;
             continue;
         }
-        t->best[i] = kern->dot(t->x + i * km->rows.ld, wni_mat_row(&km->centers, own), km->rows.ld);
+        t->best[i] = kern->dot(t->x[i], wni_mat_row(&km->centers, own), km->rows.ld);
         if (km->l2) t->best[i] -= km->half[own];
         upper = wni_km_upper(&s->m, norm2, (double)t->best[i], error);
         /* A widened one that is smaller holds too. */
@@ -161,14 +156,17 @@ void wni_km_look(const wni_km_step *s, const wni_km_tile *t, int64_t group, cons
     const wni_km *km = s->km;
     const wni_km_groups *g = &km->groups;
     int64_t from = group * g->size, size = wni_min(g->size, km->k - from), ld = km->rows.ld;
-    const float *x = t->x + list[0] * ld;
+    const float *x = t->x[list[0]];
     float value[LANES], second[LANES], low[LANES];
     float drift = wni_km_down(g->drift[group] * (1 - 0x1p-23)), up = g->unit;
     int32_t at[LANES];
+    int64_t run = 1; /* rows that lie side by side */
 
-    if (list[n - 1] - list[0] != n - 1) {
+    while (run < n && t->x[list[run]] == x + run * ld)
+        run++;
+    if (run < n) {
         for (int64_t i = 0; i < n; i++)
-            memcpy(t->few + i * ld, t->x + list[i] * ld, (size_t)ld * sizeof(float));
+            memcpy(t->few + i * ld, t->x[list[i]], (size_t)ld * sizeof(float));
         x = t->few;
     }
     km->rows.kern->dots(wni_mat_row(&g->centers, from), size, x, n, ld, t->score, LANES);
@@ -296,7 +294,8 @@ static void tile_of(const wni_km *km, int worker, wni_km_tile *t)
         t->member = (void *)p;                                        \
         p += wni_round_up((count) * (int64_t)sizeof(*t->member), 64); \
     } while (0)
-    TAKE(x, rows * ld);
+    TAKE(room, rows * ld);
+    TAKE(x, rows);
     TAKE(few, LANES * ld);
     TAKE(score, LANES * km->groups.size);
     TAKE(row, rows);
@@ -354,7 +353,7 @@ static wn_status play_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, i
         }
         wni_ahead_at(s->ahead, row0);
         if (n == 0) continue;
-        WNI_TRY(read_rows(ctx, km, t.row, n, t.x));
+        WNI_TRY(wni_pool_take_each(ctx, km->rows.pool, t.row, n, t.room, km->rows.ld, t.x));
         own_scores(s, &t, row0, n);
         if (s->filter)
             WNI_TRY(wni_km_tops(ctx, s, &t, row0, m, n, &looked, &scanned));
@@ -388,11 +387,12 @@ static wn_status foresee(wn_ctx *ctx, const wni_km_step *s, double *share)
         int64_t row = i * km->rows.n / rows;
         int32_t own = km->labels[row];
         double norm2 = km->norm2[row], u = (double)km->upper[row] + km->move[own], score;
+        const float *x;
         float reach;
 
         if (i % 64 == 0) WNI_TRY(wni_poll(ctx));
-        WNI_TRY(wn_pool_read(ctx, km->rows.pool, row, 1, t.x, km->rows.ld));
-        score = km->rows.kern->dot(t.x, wni_mat_row(&km->centers, own), km->rows.ld);
+        WNI_TRY(wni_pool_take(ctx, km->rows.pool, row, 1, t.room, km->rows.ld, &x));
+        score = km->rows.kern->dot(x, wni_mat_row(&km->centers, own), km->rows.ld);
         if (km->l2) score -= km->half[own];
         u = fmin(u, wni_km_upper(&s->m, norm2, score, wni_km_score_error(&s->m, norm2)));
         reach = (float)wni_km_reach(&s->m, norm2, u);

@@ -9,13 +9,15 @@
 
 #include "cluster/kmeans_margin.h"
 #include "pool/pool_ahead.h"
+#include "pool/pool_use.h"
 #include "scan/filter.h"
 
 /* What one worker needs for a tile. */
 typedef struct wni_km_tile {
     int64_t *row;     /* (tile) numbers of the rows that are read */
     int32_t *lane;    /* (tile) read row of each position, -1 = none */
-    float *x;         /* (tile, ld) */
+    float *room;      /* (tile, ld) for rows that are copied */
+    const float **x;  /* (tile) where each of them is, (ld) */
     float *few;       /* (WNI_KM_LANES, ld) rows in play, gathered */
     float *score;     /* (group size, WNI_KM_LANES) */
     float *reach;     /* (tile) by position; with a little room; -inf = not in play */

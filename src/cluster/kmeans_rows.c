@@ -4,6 +4,7 @@
  */
 #include "cluster/kmeans_impl.h"
 #include "pool/pool_ahead.h"
+#include "pool/pool_use.h"
 
 #define BLOCK_FLOATS ((int64_t)1 << 20) /* about a millisecond of reading */
 #define TILE_FLOATS  ((int64_t)1 << 15) /* fits the first cache levels */
@@ -45,17 +46,18 @@ static wn_status visit_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, 
 {
     const struct visit *v = arg;
     const wni_km_rows *rows = v->rows;
-    float *x = rows->scratch + worker * rows->tile * rows->ld;
+    float *room = rows->scratch + worker * rows->tile * rows->ld;
     wn_status st = WN_OK;
 
     for (int64_t p = begin; p < end; p += rows->tile) {
         int64_t m = wni_min(rows->tile, end - p);
+        const float *x = room;
 
         if (v->list)
-            WNI_TRY(wn_pool_gather(ctx, rows->pool, v->list + p, m, x, rows->ld));
+            WNI_TRY(wn_pool_gather(ctx, rows->pool, v->list + p, m, room, rows->ld));
         else {
             wni_ahead_at(v->ahead, v->first + p);
-            WNI_TRY(wn_pool_read(ctx, rows->pool, v->first + p, m, x, rows->ld));
+            WNI_TRY(wni_pool_take(ctx, rows->pool, v->first + p, m, room, rows->ld, &x));
         }
         WNI_TRY(v->fn(rows, v->arg, worker, p, m, x));
     }

@@ -214,7 +214,7 @@ wn_status wni_km_tops(wn_ctx *ctx, const wni_km_step *s, const wni_km_tile *t, i
                       int64_t m, int64_t n, int64_t *looked, int64_t *scanned)
 {
     wni_filter_tile f = {.rows = n,
-                         .x = t->x,
+                         .at = t->x,
                          .codes = t->codes,
                          .scale = t->scale,
                          .need = t->need,

@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "cluster/kmeans_impl.h"
+#include "pool/pool_use.h"
 
 #define SLICE ((int64_t)64) /* columns that one range adds up */
+#define SOON  8             /* rows ahead that are asked for */
 
 /* ---- rows in and out of the sums ----------------------------------------------------------------- */
 
@@ -18,6 +20,7 @@ struct apply {
     int64_t n, slices, parts;
 };
 
+/* Where the rows lie, or else copies of them. */
 static wn_status gather_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
 {
     const struct apply *a = arg;
@@ -31,7 +34,8 @@ static wn_status gather_range(wn_ctx *ctx, void *arg, int worker, int64_t begin,
 
         for (int64_t i = 0; i < m; i++)
             rows[i] = a->change[p + i].row;
-        WNI_TRY(wn_pool_gather(ctx, km->rows.pool, rows, m, km->moved + p * ld, ld));
+        WNI_TRY(wni_pool_take_each(ctx, km->rows.pool, rows, m, km->moved + p * ld, ld,
+                                   km->moved_at + p));
     }
 done:
     return st;
@@ -53,9 +57,10 @@ static wn_status sum_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, in
 
         for (int64_t p = 0; p < a->n; p++) {
             const wni_km_change *c = &a->change[p];
-            const float *x = km->moved + p * ld + first;
+            const float *x = km->moved_at[p] + first;
             double weight = wni_km_weight(&km->rows, c->row);
 
+            if (p + SOON < a->n) wni_km_expect(km->moved_at[p + SOON] + first, width);
             if (c->from >= 0 && c->from % a->parts == part)
                 km->rows.kern->fixsum(km->acc + c->from * ld + first, x, km->scale + first, weight,
                                       -1, width);

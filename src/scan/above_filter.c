@@ -167,7 +167,7 @@ static wn_status filtered_range(wn_ctx *ctx, void *arg, int worker, int64_t q0, 
     if (tile->block && tile->wide != s->f->wide) wni_filter_tile_free(ctx, tile);
     if (!tile->block) WNI_TRY(wni_filter_tile_new(ctx, s->f, s->rows, 0, tile));
     if (!w->scores) WNI_NEW(ctx, w->scores, PLAIN_ROWS * WNI_SCAN_COLUMNS);
-    WNI_TRY(wni_queries_read(ctx, above->queries, q0, m, tile->x, s->f->ld));
+    WNI_TRY(wni_queries_take(ctx, above->queries, q0, m, tile->copy, s->f->ld, &tile->x));
     if (s->first == 0) {
         from = wni_min(n, wni_round_up(above->warm, WNI_GROUP8));
         WNI_TRY(plain(ctx, s, worker, q0, 0, m, 0, from));

@@ -7,7 +7,7 @@
  *
  *     wni_filter_new(ctx, base, bias, &f);             base packed once; f NULL = this run is for f32
  *     wni_filter_tile_new(ctx, f, rows, room, &t);     one per worker
- *     fill t.x with m query rows (m, ld); wni_filter_load(f, &t, m);
+ *     fill t.copy with m query rows (m, ld), or point t.x at them; wni_filter_load(f, &t, m);
  *     t.need[r] = wni_filter_need(&t, r, score);       where a score to beat is known already
  *     for each group g:  wni_filter_group(f, &t, g, keep);   appends to t.hit, t.hits
  *     wni_filter_prune(&t);                            forgets hits that no longer reach need
@@ -112,9 +112,11 @@ typedef struct wni_filter_tile {
     int64_t rows, room; /* at most: rows, and hits beside the 64 rows of one group */
     int wide;       /* made for a filter in bf16; of no use to others, and the other way round */
     int64_t m;      /* rows loaded */
-    float *x;       /* (rows, ld) */
-    uint8_t *codes; /* (rows, ld); wide: of bf16 */
-    float *scale;   /* (rows) */
+    float *copy;    /* (rows, ld) for rows that are copied */
+    const float *x; /* (m, ld) the rows: there, or where they lie */
+    const float *const *at;       /* (m) where each of them lies, for load alone; NULL = x */
+    uint8_t *codes;               /* (rows, ld); wide: of bf16 */
+    float *scale;                 /* (rows) */
     float *need, *best;           /* (rows) in the unit of upper and lower */
     float *own;                   /* (rows) for wni_filter_group_both */
     double *shift;                /* (rows) y.mean: score = unit + shift */
@@ -146,7 +148,7 @@ wn_status wni_filter_tile_new(wn_ctx *ctx, const wni_filter *f, int64_t rows, in
                               wni_filter_tile *out);
 void wni_filter_tile_free(wn_ctx *ctx, wni_filter_tile *t);
 
-/* Codes the m rows in t->x; need = best = the lowest number, no hits. Plain rows never hit. */
+/* Codes the m rows at t->x; need = best = the lowest number, no hits. Plain rows never hit. */
 void wni_filter_load(const wni_filter *f, wni_filter_tile *t, int64_t m);
 
 /* What a base row's upper must reach if its canonical score may be >= score. */
@@ -176,7 +178,7 @@ void wni_filter_prune(wni_filter_tile *t);
 
 static inline const float *wni_filter_row(const wni_filter *f, const wni_filter_tile *t, int64_t r)
 {
-    return t->x + r * f->ld;
+    return t->at ? t->at[r] : t->x + r * f->ld;
 }
 
 /* The canonical score of row r of the tile and base row c. */

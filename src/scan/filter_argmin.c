@@ -252,7 +252,7 @@ static void verify(wn_ctx *ctx, const filtered *s, wni_filter_tile *t, int64_t q
     atomic_fetch_add(&ctx->filter_verified, verified);
 }
 
-/* Codes the m rows in t->x, queries from q0, and finds their hits. */
+/* Codes the m rows at t->x, queries from q0, and finds their hits. */
 static wn_status find_from(wn_ctx *ctx, const filtered *s, wni_filter_tile *t, int64_t q0,
                            int64_t m, int *few)
 {
@@ -274,7 +274,7 @@ static wn_status filtered_range(wn_ctx *ctx, void *arg, int worker, int64_t q0, 
 
     if (!t->block) WNI_TRY(wni_filter_tile_new(ctx, s->f, s->rows, s->room, t));
     wni_ahead_at(s->ahead, s->queries->first + q0);
-    WNI_TRY(wni_queries_read(ctx, s->queries, q0, m, t->x, s->f->ld));
+    WNI_TRY(wni_queries_take(ctx, s->queries, q0, m, t->copy, s->f->ld, &t->x));
     tried = ctx->filter_always || wni_filter_tries(&s->pause);
     if (tried) {
         WNI_TRY(find_from(ctx, s, t, q0, m, &few));
@@ -299,7 +299,7 @@ static wn_status sample(wn_ctx *ctx, const filtered *s, int *few)
     wn_status st;
 
     WNI_TRY(wni_filter_tile_new(ctx, s->f, m, 2 * HITS_ROW_MAX * m, &t));
-    WNI_TRY(wni_queries_read(ctx, s->queries, q0, m, t.x, s->f->ld));
+    WNI_TRY(wni_queries_take(ctx, s->queries, q0, m, t.copy, s->f->ld, &t.x));
     WNI_TRY(find_from(ctx, s, &t, q0, m, few));
 done:
     wni_filter_tile_free(ctx, &t);

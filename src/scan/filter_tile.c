@@ -81,7 +81,7 @@ wn_status wni_filter_tile_new(wn_ctx *ctx, const wni_filter *f, int64_t rows, in
     out->rows = rows;
     out->room = room;
     out->wide = f->wide;
-    out->x = (float *)(void *)(block + p.x);
+    out->x = out->copy = (float *)(void *)(block + p.x);
     out->codes = block + p.codes;
     out->scale = (float *)(void *)(block + p.scale);
     out->need = (float *)(void *)(block + p.need);

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "pool/pool_use.h"
 #include "scan/scan_impl.h"
 
 #define TILE_ROWS_MAX 64
@@ -37,6 +38,14 @@ wn_status wni_queries_read(wn_ctx *ctx, const wni_queries *queries, int64_t q0, 
 {
     if (queries->rows) return wn_pool_gather(ctx, queries->pool, queries->rows + q0, m, out, ld);
     return wn_pool_read(ctx, queries->pool, queries->first + q0, m, out, ld);
+}
+
+wn_status wni_queries_take(wn_ctx *ctx, const wni_queries *queries, int64_t q0, int64_t m,
+                           float *room, int64_t ld, const float **x)
+{
+    *x = room;
+    if (queries->rows) return wn_pool_gather(ctx, queries->pool, queries->rows + q0, m, room, ld);
+    return wni_pool_take(ctx, queries->pool, queries->first + q0, m, room, ld, x);
 }
 
 wn_status wni_queries_ahead(wn_ctx *ctx, const wni_queries *queries, wni_ahead **out)
@@ -175,16 +184,19 @@ typedef struct load_arg {
     const wni_queries *from;
     int64_t first;
     const wni_mat *to;
+    int in_place; /* `to` is where the rows lie */
     float *half_norms;
 } load_arg;
 
 static wn_status load_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
 {
     const load_arg *l = arg;
-    wn_status st = wni_queries_read(ctx, l->from, l->first + begin, end - begin,
-                                    wni_mat_row(l->to, begin), l->to->ld);
+    wn_status st = WN_OK;
 
     (void)worker;
+    if (!l->in_place)
+        st = wni_queries_read(ctx, l->from, l->first + begin, end - begin,
+                              wni_mat_row(l->to, begin), l->to->ld);
     for (int64_t i = begin; l->half_norms && st == WN_OK && i < end; i++) {
         const float *row = wni_mat_row(l->to, i);
 
@@ -206,33 +218,46 @@ int64_t wni_scan_block_rows(int64_t left, int64_t n, int64_t d)
     return wni_min(wni_max(bytes / base_row_bytes(d) / 16 * 16, 16), n);
 }
 
+/* Base rows where they lie, when kernels may take them from there; nobody writes to a block. */
+static float *in_place(const wni_queries *base, int64_t b, int64_t n)
+{
+    const float *rows = base->rows ? NULL : wni_pool_rows_in_place(base->pool, base->first + b, n);
+
+    return (uintptr_t)rows % WNI_ALIGN == 0 ? (float *)(uintptr_t)rows : NULL;
+}
+
 wn_status wni_scan_blocks(wn_ctx *ctx, const wni_queries *base, int half_norms, wni_block_fn use,
                           void *arg)
 {
     const int64_t d = wn_pool_dim(base->pool), row_bytes = base_row_bytes(d);
     const int64_t room = wni_scan_block_rows(wni_budget_left(ctx), base->n, d);
-    wni_mat block = {0};
+    wni_mat copy = {0};
     wni_ahead *ahead = NULL;
     float *half = NULL;
     wn_status st = WN_OK;
 
     if (room == 0) return WN_OK;
-    WNI_TRY(wni_mat_new(ctx, room, d, &block));
     if (half_norms) WNI_NEW(ctx, half, room);
     if (!base->rows) /* the next block comes from the disk while this one is in use */
         WNI_TRY(wni_ahead_start(ctx, base->pool, base->first, base->n, room * row_bytes, &ahead));
     for (int64_t b = 0; b < base->n; b += room) {
-        load_arg load = {wni_kernels_of(ctx), base, b, &block, half};
+        wni_mat block = {NULL, wni_min(room, base->n - b), d, wni_ld(d)};
+        load_arg load = {wni_kernels_of(ctx), base, b, &block, 1, half};
 
-        block.n = wni_min(room, base->n - b);
+        block.v = in_place(base, b, block.n);
+        if (!block.v) {
+            if (!copy.v) WNI_TRY(wni_mat_new(ctx, room, d, &copy));
+            block.v = copy.v;
+            load.in_place = 0;
+        }
         wni_ahead_at(ahead, base->first + b);
-        WNI_TRY(wni_parallel(ctx, block.n, 64, load_range, &load));
+        if (half || !load.in_place) WNI_TRY(wni_parallel(ctx, block.n, 64, load_range, &load));
         WNI_TRY(use(ctx, arg, &block, b, half));
     }
 done:
     wni_ahead_stop(ctx, ahead);
     wni_free(ctx, half);
-    wni_mat_free(ctx, &block);
+    wni_mat_free(ctx, &copy);
     return st;
 }
 

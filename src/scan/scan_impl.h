@@ -42,6 +42,10 @@ wn_status wni_scan_agree(wn_ctx *ctx, const wni_queries *queries, const wni_quer
 wn_status wni_queries_read(wn_ctx *ctx, const wni_queries *queries, int64_t q0, int64_t m,
                            float *out, int64_t ld);
 
+/* The same without a copy where the rows may be read in place (pool_use.h): *x is where they lie, else `room`. */
+wn_status wni_queries_take(wn_ctx *ctx, const wni_queries *queries, int64_t q0, int64_t m,
+                           float *room, int64_t ld, const float **x);
+
 /* Reads ahead of a pass over the queries in their order; see pool_ahead.h. */
 wn_status wni_queries_ahead(wn_ctx *ctx, const wni_queries *queries, wni_ahead **out);
 

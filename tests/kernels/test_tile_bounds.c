@@ -37,9 +37,9 @@ static int64_t check(enum kind kind, int64_t d)
     assert_non_null(f);
     for (int way = 0; way < 2; way++) {
         ts_ok(ctx, wni_filter_tile_new(ctx, f, NQ, NQ * NB, &t[way]));
-        memset(t[way].x, 0, (size_t)(NQ * f->ld) * sizeof(float));
+        memset(t[way].copy, 0, (size_t)(NQ * f->ld) * sizeof(float));
         for (int64_t i = 0; i < NQ * d; i++)
-            t[way].x[i / d * f->ld + i % d] = value(kind, 1, i / d, i % d, d);
+            t[way].copy[i / d * f->ld + i % d] = value(kind, 1, i / d, i % d, d);
         if (way) f->kernels = &emulated;
         wni_filter_load(f, &t[way], NQ);
         for (int64_t g = 0; g < f->groups; g++)

@@ -73,9 +73,9 @@ static void check_bounds(const data *x, enum kind kind, int isa, int with_bias, 
           (wide ? wni_filter_new_wide : wni_filter_new)(ctx, &base, with_bias ? half : NULL, &f));
     assert_non_null(f);
     ts_ok(ctx, wni_filter_tile_new(ctx, f, x->nq, x->nq * x->nb, &t));
-    memset(t.x, 0, (size_t)(x->nq * f->ld) * sizeof(float));
+    memset(t.copy, 0, (size_t)(x->nq * f->ld) * sizeof(float));
     for (int64_t i = 0; i < x->nq; i++)
-        memcpy(t.x + i * f->ld, x->q + i * x->d, (size_t)x->d * sizeof(float));
+        memcpy(t.copy + i * f->ld, x->q + i * x->d, (size_t)x->d * sizeof(float));
     wni_filter_load(f, &t, x->nq);
     for (int64_t g = 0; g < f->groups; g++)
         wni_filter_group(f, &t, g, 0);
