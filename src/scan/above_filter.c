@@ -227,7 +227,7 @@ wn_status wni_above_filtered(wn_ctx *ctx, wni_above_scan *scan, const wni_mat *b
 
     *ran = 0;
     if (n < QUERIES_MIN && !ctx->filter_always) return WN_OK;
-    WNI_TRY(wni_width_start(ctx, &scan->width, block, scan->bias.v, n, MEMORY_SHARE, &f));
+    WNI_TRY(wni_width_start(ctx, &scan->width, block, scan->bias.v, n, MEMORY_SHARE, NULL, &f));
     if (!f) goto done;
     s.rows = wni_filter_tile_rows(ctx, f, n);
     if (ctx->threads * (wni_filter_tile_bytes(f, s.rows, 0) + (int64_t)sizeof(work) +

@@ -156,8 +156,19 @@ static wn_status pack_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, i
     return WN_OK;
 }
 
+/* The mean and the turn of another filter. */
+static void take_frame(wni_filter *f, const wni_filter *like)
+{
+    memcpy(f->mean, like->mean, (size_t)(3 * f->ld) * sizeof *f->mean);
+    f->mean_norm = like->mean_norm;
+    f->block = like->block;
+    f->unit = like->unit;
+    f->shrink = like->shrink;
+    f->spin = like->spin;
+}
+
 static wn_status new_filter(wn_ctx *ctx, const wni_mat *base, const float *bias, int wide,
-                            wni_filter **out)
+                            const wni_filter *like, wni_filter **out)
 {
     const int64_t columns = wni_round_up(base->n, WNI_GROUP8);
     wni_filter *f = NULL;
@@ -178,9 +189,11 @@ static wn_status new_filter(wn_ctx *ctx, const wni_mat *base, const float *bias,
     WNI_NEW(ctx, f->mean, 3 * f->ld);
     f->sign = f->mean + f->ld;
     f->zero = f->sign + f->ld;
-    WNI_TRY(mean_of(ctx, f));
     f->wide = wide;
-    if (wide) {
+    if (!like) WNI_TRY(mean_of(ctx, f));
+    if (like)
+        take_frame(f, like);
+    else if (wide) {
         wni_filter_turn(f, 1);
         f->loss = ((double)f->ld + 3) * 0x1p-23 * 1.01;
     } else
@@ -210,22 +223,38 @@ done:
 
 wn_status wni_filter_new(wn_ctx *ctx, const wni_mat *base, const float *bias, wni_filter **out)
 {
-    return new_filter(ctx, base, bias, 0, out);
+    return new_filter(ctx, base, bias, 0, NULL, out);
+}
+
+wn_status wni_filter_new_like(wn_ctx *ctx, const wni_mat *base, const float *bias,
+                              const wni_filter *like, wni_filter **out)
+{
+    return new_filter(ctx, base, bias, 0, like, out);
 }
 
 wn_status wni_filter_new_wide(wn_ctx *ctx, const wni_mat *base, const float *bias, wni_filter **out)
 {
-    return new_filter(ctx, base, bias, 1, out);
+    return new_filter(ctx, base, bias, 1, NULL, out);
 }
 
-void wni_filter_free(wn_ctx *ctx, wni_filter *f)
+void wni_filter_strip(wn_ctx *ctx, wni_filter *f)
 {
-    if (!f) return;
-    wni_free(ctx, f->mean);
     wni_free(ctx, f->codes);
     wni_free(ctx, f->start);
     wni_free(ctx, f->scale);
     wni_free(ctx, f->rest);
     wni_free(ctx, f->head_start);
+    f->base = NULL;
+    f->bias = NULL;
+    f->codes = NULL;
+    f->start = f->head_start = NULL;
+    f->scale = f->rest = NULL;
+}
+
+void wni_filter_free(wn_ctx *ctx, wni_filter *f)
+{
+    if (!f) return;
+    wni_filter_strip(ctx, f);
+    wni_free(ctx, f->mean);
     wni_free(ctx, f);
 }

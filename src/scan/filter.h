@@ -100,6 +100,11 @@ int64_t wni_filter_bytes(int64_t d, int64_t n, int wide);
  * budget. Cost O(n d). Free it. */
 wn_status wni_filter_new(wn_ctx *ctx, const wni_mat *base, const float *bias, wni_filter **out);
 void wni_filter_free(wn_ctx *ctx, wni_filter *f); /* NULL ok */
+/* The same with the mean and the turn of `like`, of rows as long: rows loaded for one are for the other too. Of
+ * `like` no more is needed than wni_filter_strip leaves, which has no base and no codes. */
+wn_status wni_filter_new_like(wn_ctx *ctx, const wni_mat *base, const float *bias,
+                              const wni_filter *like, wni_filter **out);
+void wni_filter_strip(wn_ctx *ctx, wni_filter *f);
 /* The same in bf16, for wni_filter_group alone. */
 wn_status wni_filter_new_wide(wn_ctx *ctx, const wni_mat *base, const float *bias,
                               wni_filter **out);

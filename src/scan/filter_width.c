@@ -41,7 +41,7 @@ static double cost(wni_filter_width *w, const wni_filter *f)
 }
 
 wn_status wni_width_start(wn_ctx *ctx, wni_filter_width *w, const wni_mat *base, const float *bias,
-                          int64_t rows, int64_t share, wni_filter **f)
+                          int64_t rows, int64_t share, const wni_filter *like, wni_filter **f)
 {
     const int wide = ctx->filter_always == 2;
     wn_status st = WN_OK;
@@ -51,8 +51,12 @@ wn_status wni_width_start(wn_ctx *ctx, wni_filter_width *w, const wni_mat *base,
     w->settled = ctx->filter_always || ctx->isa < WN_ISA_BF16 || rows < WIDE_ROWS_MIN ||
                  base->ld < LD_MIN || !wni_filter_tries(&w->pause);
     if (wni_filter_bytes(base->d, base->n, wide) > wni_budget_left(ctx) / share) return WN_OK;
-    WNI_TRY(wide ? wni_filter_new_wide(ctx, base, bias, &w->wide)
-                 : wni_filter_new(ctx, base, bias, &w->narrow));
+    if (wide)
+        WNI_TRY(wni_filter_new_wide(ctx, base, bias, &w->wide));
+    else if (like)
+        WNI_TRY(wni_filter_new_like(ctx, base, bias, like, &w->narrow));
+    else
+        WNI_TRY(wni_filter_new(ctx, base, bias, &w->narrow));
     *f = wide ? w->wide : w->narrow;
 done:
     return st;

@@ -28,9 +28,10 @@ typedef struct wni_filter_width {
 int64_t wni_width_worth(const wni_filter *f, int64_t pairs);
 
 /* A new block: packs it as far as it may take `share` of what is left of the budget (1 / share). The filter to use, or
- * NULL for f32, is *f. `rows` is how many rows will be bounded against each of its rows. */
+ * NULL for f32, is *f. `rows` is how many rows will be bounded against each of its rows. In 8 bits it is like
+ * `like`, when that is not NULL. */
 wn_status wni_width_start(wn_ctx *ctx, wni_filter_width *w, const wni_mat *base, const float *bias,
-                          int64_t rows, int64_t share, wni_filter **f);
+                          int64_t rows, int64_t share, const wni_filter *like, wni_filter **f);
 /* What became of some pairs; any worker. */
 void wni_width_saw(wni_filter_width *w, int64_t pairs, int64_t verified);
 void wni_width_forget(wni_filter_width *w); /* what it saw */

@@ -15,7 +15,8 @@
 #define BLOCK_BYTES_MIN   ((int64_t)1 << 20)
 #define BLOCK_BYTES_SMALL ((int64_t)8 << 20)
 #define BLOCK_BYTES_MAX   ((int64_t)64 << 20)
-#define BLOCKS            8 /* a pool of 64 to 512 MB comes in as many */
+#define BLOCKS            12 /* a larger pool comes in as many */
+#define BLOCKS_PLAIN      16 /* without codes, next to which reading is cheap */
 
 #define MEMORY_SHARE 4 /* codes are a convenience: most of what is left stays with the caller */
 
@@ -128,6 +129,31 @@ static void unpack(wn_ctx *ctx, wni_self_block *b)
     b->filter = NULL;
 }
 
+/* Rows of the left block are coded once for all blocks that they meet, when there is room for their codes. */
+static wn_status keep_codes(wn_ctx *ctx, wni_self_scan *s, const wni_self_block *left)
+{
+    const wni_filter *f = left->filter;
+    wn_status st = WN_OK;
+
+    if (s->tile_rows == 0 || !f || f->wide) return WN_OK;
+    if (!s->codes &&
+        wni_self_codes_bytes(f, s->block_rows, s->tile_rows) <= wni_budget_left(ctx) / MEMORY_SHARE)
+        WNI_TRY(wni_self_codes_new(ctx, f, s->block_rows, s->tile_rows, &s->codes));
+    if (s->codes) wni_self_codes_begin(s->codes, left->stripe);
+done:
+    return st;
+}
+
+/* After the pairs within `left`: of its filter only the frame is left, for those of other blocks. */
+static void keep_frame(wn_ctx *ctx, wni_self_scan *s, wni_self_block *left)
+{
+    wni_filter_free(ctx, s->frame);
+    s->frame = left->width.narrow;
+    left->width.narrow = NULL;
+    if (s->frame) wni_filter_strip(ctx, s->frame);
+    unpack(ctx, left);
+}
+
 /* `others` rows will be compared with each. */
 static wn_status load(wn_ctx *ctx, wni_self_scan *s, wni_self_block *to, int64_t first, int64_t n,
                       int64_t others)
@@ -141,7 +167,8 @@ static wn_status load(wn_ctx *ctx, wni_self_scan *s, wni_self_block *to, int64_t
     WNI_TRY(wni_parallel(ctx, n, 64, load_range, &arg));
     WNI_TRY(wni_width_start(ctx, &to->width, &to->rows,
                             s->scan->half ? s->scan->half + first : NULL, others, MEMORY_SHARE,
-                            &to->filter));
+                            to == s->left ? NULL : s->frame, &to->filter));
+    to->framed = to == s->left || s->frame;
     if (to->filter && s->tile_rows == 0) {
         const int64_t rows = wni_filter_tile_rows(ctx, to->filter, n);
 
@@ -153,6 +180,7 @@ static wn_status load(wn_ctx *ctx, wni_self_scan *s, wni_self_block *to, int64_t
     }
     to->stripe = stripe_rows(ctx, to);
     to->stripes = (n + to->stripe - 1) / to->stripe;
+    if (to == s->left) WNI_TRY(keep_codes(ctx, s, to));
 done:
     return st;
 }
@@ -163,9 +191,10 @@ static int64_t row_bytes(int64_t d)
 }
 
 /* Rows of a block, of blocks of equal length. */
-static int64_t block_rows(int64_t left, int64_t n, int64_t d)
+static int64_t block_rows(const wn_ctx *ctx, int64_t left, int64_t n, int64_t d)
 {
-    int64_t bytes = wni_min(wni_max(n * row_bytes(d) / BLOCKS, BLOCK_BYTES_SMALL), BLOCK_BYTES_MAX);
+    const int64_t many = wni_filter_wanted(ctx, d, n) ? BLOCKS : BLOCKS_PLAIN;
+    int64_t bytes = wni_min(wni_max(n * row_bytes(d) / many, BLOCK_BYTES_SMALL), BLOCK_BYTES_MAX);
     int64_t rows, blocks;
 
     bytes = wni_max(wni_min(bytes, left / 4), BLOCK_BYTES_MIN);
@@ -178,10 +207,27 @@ int64_t wni_scan_self_bytes(const wn_ctx *ctx, int64_t n, int64_t d, int64_t hel
 {
     const int64_t own = n * (int64_t)sizeof(float) + wni_self_work_bytes(ctx) + 4096;
     const int64_t left = wni_max(wni_budget_left(ctx) - held - own, 0);
-    const int64_t rows = n > 0 ? block_rows(left, n, d) : 0;
+    const int64_t rows = n > 0 ? block_rows(ctx, left, n, d) : 0;
     const int64_t blocks = (rows < n ? 2 : 1) * rows * row_bytes(d);
+    const int64_t room = wni_max(left - blocks, 0);
+    int64_t codes = wni_filter_share(ctx, n, rows, d, room);
+    wni_filter f = {.ld = wni_ld(d)};
 
-    return own + blocks + wni_filter_share(ctx, n, rows, d, left - blocks);
+    if (codes > 0) {
+        wni_filter_heads(&f);
+        codes += wni_self_codes_bytes(&f, rows, wni_filter_tile_rows(ctx, &f, rows)) +
+                 3 * f.ld * (int64_t)sizeof(float);
+    }
+    return own + blocks + wni_min(codes, room);
+}
+
+static int floors_are_alike(const wni_self *scan, int64_t n)
+{
+    int alike = scan->warm == 0;
+
+    for (int64_t i = 1; i < n && alike; i++)
+        alike = scan->floor[i] == scan->floor[0];
+    return alike;
 }
 
 wn_status wni_scan_self(wn_ctx *ctx, wni_self *scan)
@@ -194,17 +240,18 @@ wn_status wni_scan_self(wn_ctx *ctx, wni_self *scan)
 
     scan->half = NULL;
     if (n < 2) return WN_OK;
-    rows = block_rows(wni_budget_left(ctx), n, d);
+    rows = s.block_rows = block_rows(ctx, wni_budget_left(ctx), n, d);
     blocks = (n + rows - 1) / rows;
+    s.alike = !scan->l2 && floors_are_alike(scan, n);
     if (scan->l2) WNI_NEW(ctx, scan->half, n);
     WNI_TRY(wni_self_work_new(ctx, &s));
     WNI_TRY(wni_mat_new(ctx, rows, d, &a.rows));
     if (blocks > 1) WNI_TRY(wni_mat_new(ctx, rows, d, &b.rows));
     for (int64_t first = 0; first < n; first += rows) {
-        WNI_TRY(load(ctx, &s, &a, first, wni_min(rows, n - first), wni_min(rows, n - first) / 2));
         s.left = s.right = &a;
+        WNI_TRY(load(ctx, &s, &a, first, wni_min(rows, n - first), wni_min(rows, n - first) / 2));
         WNI_TRY(play(ctx, &s, done++, blocks * (blocks + 1) / 2));
-        unpack(ctx, &a); /* from here on its rows are only compared with those of packed blocks */
+        keep_frame(ctx, &s, &a); /* from here on its rows are only compared with packed ones */
         s.right = &b;
         for (int64_t other = first + rows; other < n; other += rows) {
             WNI_TRY(load(ctx, &s, &b, other, wni_min(rows, n - other), a.rows.n));
@@ -220,6 +267,8 @@ done:
     wni_free(ctx, scan->half);
     scan->half = NULL;
     wni_self_work_free(ctx, &s);
+    wni_self_codes_free(ctx, s.codes);
+    wni_filter_free(ctx, s.frame);
     unpack(ctx, &a);
     unpack(ctx, &b);
     wni_mat_free(ctx, &a.rows);

@@ -30,6 +30,7 @@ struct wni_self_work {
     int32_t hits[WNI_SCAN_COLUMNS];
     int32_t rows[WNI_SCAN_COLUMNS]; /* of the tile, beside hits */
     wni_filter_tile tile;
+    int lent; /* its arrays are those of the codes that are kept */
     int64_t verified;
 };
 
@@ -51,6 +52,7 @@ wn_status wni_self_work_new(wn_ctx *ctx, wni_self_scan *s)
     s->work = wni_alloc(ctx, ctx->threads, sizeof *s->work);
     for (int i = 0; s->work && i < ctx->threads; i++) {
         memset(&s->work[i].tile, 0, sizeof s->work[i].tile);
+        s->work[i].lent = 0;
         s->work[i].verified = 0;
     }
     return s->work ? WN_OK : WN_E_NOMEM;
@@ -131,7 +133,7 @@ static void set_need(const wni_self_scan *s, wni_filter_tile *t, int64_t i, int6
     const double own = half - t->shift[r] - t->doubt[r] - 16 * WNI_FILTER_U * size;
 
     if (t->plain[r]) {
-        t->own[r] = INFINITY; /* f32 looks after it */
+        t->need[r] = t->own[r] = INFINITY; /* f32 looks after it */
         return;
     }
     t->need[r] = wni_filter_need(t, r, s->scan->floor[row]);
@@ -188,7 +190,7 @@ static wn_status hand_on(wn_ctx *ctx, const wni_self_scan *s, int worker, int64_
         if (st != WN_OK) return st;
         set_need(s, &w->tile, i, r);
     }
-    for (int64_t h = 0; h < n; h++)
+    for (int64_t h = 0; h < n && !s->alike; h++)
         w->other[w->hits[h] - j0] = other_of(scan->floor[w->j[h]], half ? half[w->hits[h]] : 0);
     return WN_OK;
 }
@@ -209,7 +211,9 @@ static wn_status verify(wn_ctx *ctx, const wni_self_scan *s, int worker, int64_t
         const int32_t j = hit->column[h], r = hit->row[h];
 
         if (diagonal && j <= i + r) continue;
-        if (hit->upper[h] < t->need[r] && hit->upper[h] < w->other[j - j0] + t->own[r]) continue;
+        if (hit->upper[h] < t->need[r] &&
+            (s->alike || hit->upper[h] < w->other[j - j0] + t->own[r]))
+            continue;
         fetch(&s->right->rows, j);
         w->rows[held] = r;
         w->hits[held++] = j;
@@ -239,8 +243,10 @@ static wn_status scan_groups(wn_ctx *ctx, const wni_self_scan *s, int worker, in
                 w->verified > wni_width_worth(f, (done + late) * WNI_GROUP8 * t->m))
                 break;
         }
-        set_others(s, w->other, *end);
-        if (wni_filter_group_both(f, t, *end / WNI_GROUP8, w->other) == 0) continue;
+        if (!s->alike) set_others(s, w->other, *end);
+        if ((s->alike ? wni_filter_group(f, t, *end / WNI_GROUP8, 0)
+                      : wni_filter_group_both(f, t, *end / WNI_GROUP8, w->other)) == 0)
+            continue;
         WNI_TRY(verify(ctx, s, worker, i, *end, diagonal));
     }
     *end = wni_min(*end, j1);
@@ -251,12 +257,37 @@ done:
     return st;
 }
 
+/* The m rows from i in codes for the filter of `right`; what they need is set. */
+static wn_status load_tile(wn_ctx *ctx, const wni_self_scan *s, wni_self_work *w, int64_t i,
+                           int64_t m)
+{
+    const wni_filter *f = s->right->filter;
+    wni_filter_tile *t = &w->tile;
+    int known = 0;
+    wn_status st = WN_OK;
+
+    if (s->codes && s->right->framed && !f->wide) {
+        t->x = wni_mat_row(&s->left->rows, i);
+        known = wni_self_codes_load(s->codes, f, t, i, m) && s->scan->warm == 0;
+        w->lent = 1;
+    } else {
+        if (w->lent) wni_filter_tile_free(ctx, t);
+        w->lent = 0;
+        if (!t->block) WNI_TRY(wni_filter_tile_new(ctx, f, s->tile_rows, 0, t));
+        t->x = wni_mat_row(&s->left->rows, i);
+        wni_filter_load(f, t, m);
+    }
+    for (int64_t r = 0; r < m && !known; r++) /* floors that stand give the same again */
+        set_need(s, t, i, r);
+done:
+    return st;
+}
+
 /* A tile of m rows from i against [j0, j1), through the filter as far as that pays. */
 static wn_status filtered(wn_ctx *ctx, wni_self_scan *s, int worker, int64_t i, int64_t m,
                           int64_t j0, int64_t j1, int diagonal)
 {
-    const wni_filter *f = s->right->filter;
-    wni_filter_tile *t = &s->work[worker].tile;
+    const wni_filter_tile *t = &s->work[worker].tile;
     int64_t from = j0, begin = j0;
     wn_status st = WN_OK;
 
@@ -265,11 +296,8 @@ static wn_status filtered(wn_ctx *ctx, wni_self_scan *s, int worker, int64_t i, 
         WNI_TRY(plain(ctx, s, worker, i, i + m, i, from, 1));
     }
     if (from < j1 && (ctx->filter_always || wni_filter_tries(&s->pause))) {
-        t->x = wni_mat_row(&s->left->rows, i);
-        wni_filter_load(f, t, m);
+        WNI_TRY(load_tile(ctx, s, &s->work[worker], i, m));
         if (t->n_plain <= m / 2) {
-            for (int64_t r = 0; r < m; r++)
-                set_need(s, t, i, r);
             WNI_TRY(scan_groups(ctx, s, worker, i, begin, j1, diagonal, &from));
             if (from == j1)
                 wni_filter_worked(&s->pause);
@@ -296,7 +324,10 @@ wn_status wni_self_stripes(wn_ctx *ctx, wni_self_scan *s, int worker, int64_t i0
 
     if (!f) return plain(ctx, s, worker, i0, i1, j0, j1, diagonal);
     rows = s->tile_rows;
-    if (t->block && t->wide != f->wide) wni_filter_tile_free(ctx, t);
+    if (t->block && t->wide != f->wide) {
+        wni_filter_tile_free(ctx, t);
+        s->work[worker].lent = 0;
+    }
     if (!t->block) WNI_TRY(wni_filter_tile_new(ctx, f, rows, 0, t));
     for (int64_t i = i0; i < i1; i += rows)
         WNI_TRY(filtered(ctx, s, worker, i, wni_min(rows, i1 - i),

@@ -58,6 +58,41 @@ static void base_of(wn_ctx *ctx, const data *x, wni_mat *base, float *half)
 
 /* ---- bounds ---------------------------------------------------------------------------------- */
 
+/* The base packed once more with the mean and the turn of *f, of which no more than those are there. */
+static void like_itself(wn_ctx *ctx, wni_filter **f)
+{
+    const wni_mat *base = (*f)->base;
+    const float *bias = (*f)->bias;
+    wni_filter *like;
+
+    wni_filter_strip(ctx, *f);
+    ts_ok(ctx, wni_filter_new_like(ctx, base, bias, *f, &like));
+    wni_filter_free(ctx, *f);
+    *f = like;
+}
+
+/* A tile loaded for a filter of other rows has the bounds that it would have here. */
+static void check_like(wn_ctx *ctx, const data *x, const wni_filter *f, const wni_filter_tile *t)
+{
+    wni_filter_tile other;
+    wni_filter *part;
+    const wni_mat few = {f->base->v, wni_min(f->n, 5), f->base->d, f->base->ld};
+
+    ts_ok(ctx, wni_filter_new_like(ctx, &few, f->bias, f, &part));
+    ts_ok(ctx, wni_filter_tile_new(ctx, part, x->nq, 0, &other));
+    memcpy(other.copy, t->x, (size_t)(x->nq * f->ld) * sizeof(float));
+    wni_filter_load(part, &other, x->nq);
+    assert_memory_equal(other.codes, t->codes, (size_t)(x->nq * f->ld));
+    assert_memory_equal(other.shift, t->shift, (size_t)x->nq * sizeof *t->shift);
+    assert_memory_equal(other.doubt, t->doubt, (size_t)x->nq * sizeof *t->doubt);
+    assert_true(other.n_plain == t->n_plain);
+    for (int64_t c = 0; c < few.n; c++)
+        assert_true(part->start[c] == f->start[c] && part->high[c] == f->high[c] &&
+                    part->norm[c] == f->norm[c] && part->error[c] == f->error[c]);
+    wni_filter_tile_free(ctx, &other);
+    wni_filter_free(ctx, part);
+}
+
 /* Every pair's canonical score lies between its bounds; on ordinary data these are tight. */
 static void check_bounds(const data *x, enum kind kind, int isa, int with_bias, int wide)
 {
@@ -72,11 +107,13 @@ static void check_bounds(const data *x, enum kind kind, int isa, int with_bias, 
     ts_ok(ctx,
           (wide ? wni_filter_new_wide : wni_filter_new)(ctx, &base, with_bias ? half : NULL, &f));
     assert_non_null(f);
+    if (!wide && !with_bias) like_itself(ctx, &f);
     ts_ok(ctx, wni_filter_tile_new(ctx, f, x->nq, x->nq * x->nb, &t));
     memset(t.copy, 0, (size_t)(x->nq * f->ld) * sizeof(float));
     for (int64_t i = 0; i < x->nq; i++)
         memcpy(t.copy + i * f->ld, x->q + i * x->d, (size_t)x->d * sizeof(float));
     wni_filter_load(f, &t, x->nq);
+    if (!wide) check_like(ctx, x, f, &t);
     for (int64_t g = 0; g < f->groups; g++)
         wni_filter_group(f, &t, g, 0);
     assert_int_equal(t.hits, (x->nq - t.n_plain) * x->nb);

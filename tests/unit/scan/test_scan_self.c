@@ -40,8 +40,8 @@ static wn_status take(wn_ctx *ctx, const wni_self *scan, int worker, int64_t i, 
 }
 
 /* Scans n rows of d columns; pairs with i + j odd can be left out by their floors. */
-static void check(int64_t n, int64_t d, int threads, int isa, int64_t left_bytes, int l2,
-                  int listed)
+static void check_filtered(int64_t n, int64_t d, int threads, int isa, int64_t left_bytes, int l2,
+                           int listed, int always)
 {
     const wni_kernels *oracle = wni_kernels_oracle();
     wn_ctx *ctx = ts_ctx(threads, isa);
@@ -54,6 +54,7 @@ static void check(int64_t n, int64_t d, int threads, int isa, int64_t left_bytes
     atomic_char *busy = calloc((size_t)n, sizeof *busy);
     seen s = {.n = n};
 
+    ctx->filter_always = always;
     for (int64_t i = 0; i < n; i++)
         list[i] = listed ? (i * 7) % n : i;
     ts_ok(ctx, wn_pool_wrap(ctx, v, n, d, WN_F32, WN_L2, &pool));
@@ -97,6 +98,12 @@ static void check(int64_t n, int64_t d, int threads, int isa, int64_t left_bytes
     wn_ctx_free(ctx);
 }
 
+static void check(int64_t n, int64_t d, int threads, int isa, int64_t left_bytes, int l2,
+                  int listed)
+{
+    check_filtered(n, d, threads, isa, left_bytes, l2, listed, 0);
+}
+
 static void every_pair_once(void **state)
 {
     static const int64_t sizes[] = {1, 2, 3, 63, 64, 65, 130, 257, 700};
@@ -117,6 +124,13 @@ static void every_pair_once_in_several_blocks(void **state)
     check(2000, 330, 2, -1, (int64_t)3 << 20, 1, 0);
     check(2001, 330, 8, -1, (int64_t)5 << 20, 0, 1);
     check(1500, 2048, 2, -1, (int64_t)3 << 20, 0, 0);
+    /* Codes in both widths and those kept of the left block find room beside blocks of 2 MB, and not beside those
+     * of 1 MB. */
+    for (int always = 1; always <= 2; always++) {
+        check_filtered(2000, 1024, 2, -1, (int64_t)9 << 20, 1, 0, always);
+        check_filtered(1001, 1024, 2, -1, (int64_t)9 << 20, 0, 1, always);
+        check_filtered(1001, 1024, 1, -1, (int64_t)4 << 20, 1, 0, always);
+    }
 }
 
 static void scores_leave_out_pairs_below_both_floors(void **state)
