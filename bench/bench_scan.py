@@ -101,7 +101,7 @@ def run(side, work, folder, program, iterations):
             env["NO_FILTER"] = "1"
         if side == "winnow alone":
             env["THREADS"] = "1"
-        command = [program, work.task, x, *sizes, *rest]
+        command = [program, "pass" if side == "pass" else work.task, x, *sizes, *rest]
     else:
         out = os.path.join(folder, "theirs.out")
         spec = {"task": work.task, "n": work.n, "d": work.d, "k": work.k, "folder": folder,
@@ -149,7 +149,7 @@ def judge(work, folder, side, out, ours):
     if work.task == "kmeans":
         value = mean_distance(work, folder, out)
         return value, value / ours if ours else 1.0
-    if work.task == "pairs":
+    if work.task == "pairs":  # the pass alone keeps none
         return float(os.path.getsize(out) // 16), 1.0
     found = neighbours(work, out, side == "faiss")
     if ours is None:

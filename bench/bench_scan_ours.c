@@ -7,13 +7,14 @@
  *   bench_scan_ours graph  DATA N D K OUT                          ids (n, k) int64, cosine
  *   bench_scan_ours topk   DATA N D QUERIES NQ K OUT               ids (nq, k) int64, L2
  *   bench_scan_ours pairs  DATA N D FLOOR OUT                      (query, base) int64 each, cosine
+ *   bench_scan_ours pass   DATA N D FLOOR OUT                      nothing: the filter of `pairs` and no more
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/os.h"
-#include "scan/scan.h"
+#include "scan/filter.h"
 #include "winnow/winnow.h"
 
 static void die(const char *what)
@@ -148,14 +149,82 @@ static void pairs(wn_ctx *ctx, float *x, int64_t n, int64_t d, char **argv)
     save(argv[1], out, (size_t)(2 * found.n) * sizeof *out);
 }
 
+/* The bare filter pass of `pairs`: rows that are at hand, of unit length, are packed in blocks as long as those of
+ * a self scan; tiles of all rows up to the block's end are coded once for it and meet its groups with the same floor.
+ * Hits are counted and dropped: nothing is read, verified, kept or put in order. */
+typedef struct pass_arg {
+    const wni_mat *rows;
+    const wni_filter *f;
+    wni_filter_tile *tile; /* (threads) */
+    int64_t tile_rows, first;
+    int64_t *hits; /* (threads) */
+    float floor;
+} pass_arg;
+
+static wn_status pass_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
+{
+    const pass_arg *p = arg;
+    wni_filter_tile *t = &p->tile[worker];
+    wn_status st = WN_OK;
+
+    if (!t->block) st = wni_filter_tile_new(ctx, p->f, p->tile_rows, 0, t);
+    if (st != WN_OK) return st;
+    t->x = wni_mat_row(p->rows, begin);
+    wni_filter_load(p->f, t, end - begin);
+    for (int64_t r = 0; r < t->m; r++)
+        t->need[r] = wni_filter_need(t, r, p->floor);
+    for (int64_t g = wni_max(begin - p->first, 0) / WNI_GROUP8; g < p->f->groups; g++) {
+        p->hits[worker] += wni_filter_group(p->f, t, g, 0);
+        t->hits = 0;
+    }
+    return WN_OK;
+}
+
+enum { PASS_BLOCKS = 8, PASS_BYTES_MAX = 64 << 20 };
+
+static void pass(wn_ctx *ctx, float *x, int64_t n, int64_t d, char **argv)
+{
+    pass_arg p = {.floor = (float)atof(argv[0])};
+    int64_t rows, hits = 0;
+    wni_mat all;
+    wn_pool *pool;
+    clock_start from;
+
+    must(ctx, wn_pool_wrap(ctx, x, n, d, WN_F32, WN_COSINE, &pool));
+    must(ctx, wni_mat_gather(ctx, pool, NULL, n, &all));
+    p.rows = &all;
+    p.tile = calloc((size_t)ctx->threads, sizeof *p.tile);
+    p.hits = calloc((size_t)ctx->threads, sizeof *p.hits);
+    rows = wni_min(n / PASS_BLOCKS + 1, PASS_BYTES_MAX / (all.ld * (int64_t)sizeof(float)));
+    from = start();
+    for (p.first = 0; p.first < n; p.first += rows) {
+        const wni_mat block = {wni_mat_row(&all, p.first), wni_min(rows, n - p.first), d, all.ld};
+        wni_filter *f;
+
+        must(ctx, wni_filter_new(ctx, &block, NULL, &f));
+        if (!f) die("no filter at this level or size");
+        p.f = f;
+        p.tile_rows = wni_filter_tile_rows(ctx, f, n);
+        must(ctx, wni_parallel(ctx, p.first + block.n, p.tile_rows, pass_range, &p));
+        wni_filter_free(ctx, f);
+    }
+    for (int i = 0; i < ctx->threads; i++)
+        hits += p.hits[i];
+    tell(ctx, from, hits, 0, 0);
+    save(argv[1], argv[1], 0);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
         void (*run)(wn_ctx *ctx, float *x, int64_t n, int64_t d, char **argv);
         int arguments;
-    } tasks[] = {
-        {"kmeans", kmeans, 10}, {"graph", graph, 7}, {"topk", topk, 9}, {"pairs", pairs, 7}};
+    } tasks[] = {{"kmeans", kmeans, 10},
+                 {"graph", graph, 7},
+                 {"topk", topk, 9},
+                 {"pairs", pairs, 7},
+                 {"pass", pass, 7}};
     wn_ctx_options options;
     wn_ctx *ctx;
 

@@ -3,7 +3,8 @@ import statistics
 from importlib.metadata import PackageNotFoundError, version
 
 LABELS = {"winnow": "winnow", "winnow f32": "winnow, f32 alone", "winnow alone": "winnow, one thread",
-          "no pairs": "winnow, the pass alone (no pair reaches 1.5)"}
+          "pass": "the filter's pass alone (rows at hand; hits counted and dropped)",
+          "no pairs": "winnow, above 1.5 (no pair reaches it)"}
 
 
 def label(side):
@@ -28,7 +29,7 @@ def ratios(runs, over, under):
 
 def sides(measure):
     """Whom a goal speaks of, beside ours."""
-    return [] if measure.startswith("memory") else ["no pairs"] if measure == "pass" else measure.split("/")
+    return [] if measure.startswith("memory") else measure.split("/")
 
 
 def reached(work, kept, measure):
@@ -39,7 +40,7 @@ def reached(work, kept, measure):
         words += ", codes of all rows kept" if measure.endswith("codes") else ""
         return words, [r["peak"] / rows for r in runs["winnow"]], True
     if measure == "pass":
-        return "time over that of the pass alone", ratios(runs, "winnow", "no pairs"), True
+        return "time over that of the filter's pass alone", ratios(runs, "winnow", "pass"), True
     if "/" in measure:
         over, under = measure.split("/")
         return f"{label(over)} over {label(under)}", ratios(runs, over, under), False
