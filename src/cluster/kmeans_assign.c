@@ -8,20 +8,6 @@
 
 #define SUB ((int64_t)4096) /* positions of one range where no row is read */
 
-float wni_km_up(double v)
-{
-    float f = (float)v;
-
-    return (double)f < v ? nextafterf(f, INFINITY) : f;
-}
-
-float wni_km_down(double v)
-{
-    float f = (float)v;
-
-    return (double)f > v ? nextafterf(f, -INFINITY) : f;
-}
-
 wn_status wni_km_centers_changed(wni_km *km)
 {
     km->cmax2 = 0;

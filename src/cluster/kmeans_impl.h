@@ -9,6 +9,8 @@
 #ifndef WNI_KMEANS_IMPL_H
 #define WNI_KMEANS_IMPL_H
 
+#include <string.h>
+
 #include "base/ctx_impl.h"
 #include "kernels/kernels.h"
 #include "scan/scan.h"
@@ -198,7 +200,19 @@ static inline void wni_km_expect(const float *x, int64_t n)
 }
 
 /* Smallest f32 that is not below v, largest that is not above. */
-float wni_km_up(double v);
-float wni_km_down(double v);
+static inline float wni_km_up(double v)
+{
+    float f = (float)v;
+    uint32_t bits;
+
+    memcpy(&bits, &f, sizeof bits);
+    bits = f > 0 ? bits + 1 : f < 0 ? bits - 1 : 1;
+    if ((double)f < v) memcpy(&f, &bits, sizeof f);
+    return f;
+}
+static inline float wni_km_down(double v)
+{
+    return -wni_km_up(-v);
+}
 
 #endif

@@ -55,18 +55,22 @@ int64_t wni_km_play_bytes(const wn_ctx *ctx, int64_t n, int64_t d, int64_t k)
 
 /* ---- one tile ------------------------------------------------------------------------------------------ */
 
+/* The room is for two roundings. */
+static void widen_by(float *restrict upper, const float *restrict move, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        upper[i] = (upper[i] + move[i]) * (1 + 0x1p-22f);
+}
+
 /* Widens the upper bounds of the tile by the last movement; sets `reach`. */
 static void widen(const wni_km_step *s, const wni_km_tile *t, int64_t row0, int64_t m)
 {
     wni_km *km = s->km;
 
-    for (int64_t i = 0; i < m; i++) {
-        int64_t row = row0 + i;
-        double u = ((double)km->upper[row] + km->move[km->labels[row]]) * (1 + 1e-15);
-
-        km->upper[row] = wni_km_up(u);
-        t->reach[i] = wni_km_reach_up(s, row);
-    }
+    for (int64_t i = 0; i < m; i++)
+        t->base[i] = km->move[km->labels[row0 + i]];
+    widen_by(km->upper + row0, t->base, m);
+    wni_km_reaches(&s->m, km->norm2 + row0, km->upper + row0, t->reach, m);
     for (int64_t i = m; i < wni_round_up(m, LANES); i++)
         t->reach[i] = -INFINITY;
 }
@@ -111,41 +115,64 @@ static int64_t pick_rows(const wni_km_step *s, const wni_km_tile *t, int64_t row
     return n;
 }
 
-/* The exact score with the own centre: the best so far, and a tight reach. */
-static void own_scores(const wni_km_step *s, const wni_km_tile *t, int64_t row0, int64_t n)
+/* What the scores with the own centres mean: the errors, the base, bounds on the distance. The rooms are for the
+ * rounding to f32. */
+static void own_bounds(const wni_km_margin *m, const float *restrict norm2,
+                       const float *restrict best, double *restrict error, float *restrict base,
+                       float *restrict upper, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const double norm = norm2[i], e = wni_km_score_error(m, norm);
+        const double low2 = norm * (1 - 2 * m->g) - 0x1p-128 + m->c2lo - 2 * e;
+        const double v = norm * (1 + 2 * m->g) + 0x1p-128 + m->c2hi - 2 * (double)best[i] + 2 * e;
+
+        error[i] = e;
+        base[i] = (float)(low2 - fabs(low2) * 0x1p-22);
+        upper[i] = (float)(sqrt(v > 0 ? v : 0) * (1 + 0x1p-22));
+    }
+}
+
+/* The exact score with the own centre: the best so far, and a tight reach. With a filter the codes, too, of which
+ * the processor makes some while rows come from memory. */
+static void own_scores(const wni_km_step *s, const wni_km_tile *t, wni_filter_tile *f, int64_t row0,
+                       int64_t n)
 {
     wni_km *km = s->km;
     const wni_kernels *kern = km->rows.kern;
+    float *norm2 = t->second, *upper = t->top, *reach = t->top_most; /* free until later */
 
+    if (s->filter) wni_filter_load_begin(f, n);
     for (int64_t i = 0; i < n; i++) {
-        int64_t row = t->row[i];
-        double norm2 = km->norm2[row], error = wni_km_score_error(&s->m, norm2);
-        int32_t own = km->labels[row];
-        float upper;
-        double low2 = norm2 * (1 - 2 * s->m.g) - 0x1p-128 + s->m.c2lo - 2 * error;
+        const int64_t row = t->row[i];
+        const int32_t own = km->labels[row];
 
         if (i + SOON < n) wni_km_expect(t->x[i + SOON], km->rows.ld);
-        t->error[i] = error;
-        t->base[i] = (float)(low2 - fabs(low2) * 0x1p-22);
-        t->best[i] = -INFINITY;
-        t->second[i] = -INFINITY;
         t->at[i] = own;
-        t->own[i] = -INFINITY;
         t->in[i] = -1;
         t->count[i] = 0;
         t->home[i] = own < 0 ? -1 : km->groups.of[own];
         t->skip[i] = own < 0 ? -1 : km->groups.place[own];
-        if (own < 0) {
-            t->reach[row - row0] = INFINITY;
-            continue;
+        norm2[i] = km->norm2[row];
+        t->best[i] = -INFINITY;
+        if (own >= 0) {
+            t->best[i] = kern->dot(t->x[i], wni_mat_row(&km->centers, own), km->rows.ld);
+            if (km->l2) t->best[i] -= km->half[own];
         }
-        t->best[i] = kern->dot(t->x[i], wni_mat_row(&km->centers, own), km->rows.ld);
-        if (km->l2) t->best[i] -= km->half[own];
-        upper = wni_km_upper(&s->m, norm2, (double)t->best[i], error);
-        /* A widened one that is smaller holds too. */
-        km->upper[row] = km->groups.fresh ? upper : fminf(km->upper[row], upper);
         t->own[i] = t->best[i];
-        t->reach[row - row0] = wni_km_reach_up(s, row);
+        if (s->filter) wni_filter_load_row(s->filter, f, i);
+    }
+    own_bounds(&s->m, norm2, t->best, t->error, t->base, upper, n);
+    for (int64_t i = 0; i < n; i++) {
+        float *held = &km->upper[t->row[i]];
+
+        if (t->at[i] < 0) continue;
+        /* A widened one that is smaller holds too. */
+        *held = upper[i] = km->groups.fresh || upper[i] < *held ? upper[i] : *held;
+    }
+    wni_km_reaches(&s->m, norm2, upper, reach, n);
+    for (int64_t i = 0; i < n; i++) {
+        t->reach[t->row[i] - row0] = t->at[i] < 0 ? INFINITY : reach[i];
+        t->second[i] = -INFINITY;
     }
 }
 
@@ -333,10 +360,21 @@ static wn_status play_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, i
     const wni_km_step *s = arg;
     wni_km *km = s->km;
     int64_t rows = tile_rows(km->rows.ld), changes = 0, looked = 0, scanned = 0;
+    wni_filter_tile f;
     wni_km_tile t;
     wn_status st = WN_OK;
 
     tile_of(km, worker, &t);
+    f = (wni_filter_tile){.rows = rows,
+                          .at = t.x,
+                          .codes = t.codes,
+                          .scale = t.scale,
+                          .need = t.need,
+                          .best = t.lift,
+                          .shift = t.shift,
+                          .doubt = t.doubt,
+                          .plain = t.plain,
+                          .count = t.count};
     for (int64_t p = begin; p < end; p += rows) {
         int64_t m = wni_min(rows, end - p), row0 = s->first + p, n = m;
 
@@ -354,9 +392,9 @@ static wn_status play_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, i
         wni_ahead_at(s->ahead, row0);
         if (n == 0) continue;
         WNI_TRY(wni_pool_take_each(ctx, km->rows.pool, t.row, n, t.room, km->rows.ld, t.x));
-        own_scores(s, &t, row0, n);
+        own_scores(s, &t, &f, row0, n);
         if (s->filter)
-            WNI_TRY(wni_km_tops(ctx, s, &t, row0, m, n, &looked, &scanned));
+            WNI_TRY(wni_km_tops(ctx, s, &t, &f, row0, m, n, &looked, &scanned));
         else if (km->groups.fresh)
             WNI_TRY(look_at_all(ctx, s, &t, n, &looked));
         else

@@ -210,23 +210,13 @@ static void look_at_tops(const wni_km_step *s, const wni_km_tile *t, int64_t row
     }
 }
 
-wn_status wni_km_tops(wn_ctx *ctx, const wni_km_step *s, const wni_km_tile *t, int64_t row0,
-                      int64_t m, int64_t n, int64_t *looked, int64_t *scanned)
+wn_status wni_km_tops(wn_ctx *ctx, const wni_km_step *s, const wni_km_tile *t,
+                      const wni_filter_tile *f, int64_t row0, int64_t m, int64_t n, int64_t *looked,
+                      int64_t *scanned)
 {
-    wni_filter_tile f = {.rows = n,
-                         .at = t->x,
-                         .codes = t->codes,
-                         .scale = t->scale,
-                         .need = t->need,
-                         .best = t->lift,
-                         .shift = t->shift,
-                         .doubt = t->doubt,
-                         .plain = t->plain,
-                         .count = t->count};
     int64_t before = *looked, verified = 0;
     wn_status st = WN_OK;
 
-    wni_filter_load(s->filter, &f, n);
     /* A score is at most top + shift + doubt; the room is for this sum and for the float. */
     for (int64_t i = 0; i < n; i++) {
         double v = (double)t->base[i] - 2 * (t->shift[i] + t->doubt[i]);
@@ -234,13 +224,13 @@ wn_status wni_km_tops(wn_ctx *ctx, const wni_km_step *s, const wni_km_tile *t, i
 
         t->lift[i] = t->plain[i] ? -INFINITY : wni_km_down(v - room); /* plain: no bound */
     }
-    WNI_TRY(bound_groups(ctx, s, t, &f, row0, m, n, scanned));
+    WNI_TRY(bound_groups(ctx, s, t, f, row0, m, n, scanned));
     look_at_tops(s, t, row0, n, looked);
     WNI_TRY(wni_km_look_at_groups(ctx, s, t, row0, m, looked));
     for (int64_t i = 0; i < n; i++)
         verified += !t->plain[i] && t->count[i] > 0;
-    atomic_fetch_add(&ctx->filter_rows, n - f.n_plain);
-    atomic_fetch_add(&ctx->filter_plain, f.n_plain);
+    atomic_fetch_add(&ctx->filter_rows, n - f->n_plain);
+    atomic_fetch_add(&ctx->filter_plain, f->n_plain);
     atomic_fetch_add(&ctx->filter_verified, verified);
     atomic_fetch_add(&ctx->filter_candidates, *looked - before + n);
 done:

@@ -131,7 +131,7 @@ static void bound_row(const wni_filter *f, wni_filter_tile *t, int64_t r, const 
     t->c = fmax(t->c, f->gamma * x * per / f->unit);
 }
 
-void wni_filter_load(const wni_filter *f, wni_filter_tile *t, int64_t m)
+void wni_filter_load_begin(wni_filter_tile *t, int64_t m)
 {
     t->m = m;
     t->hits = 0;
@@ -139,18 +139,27 @@ void wni_filter_load(const wni_filter *f, wni_filter_tile *t, int64_t m)
     if (t->known) memset(t->known, 0xff, (size_t)m * 2 * sizeof *t->known);
     t->a = t->b = t->c = 0;
     memset(t->count, 0, (size_t)m * sizeof *t->count);
-    for (int64_t r = 0; r < m; r++) {
-        float stat[WNI_CODES8_STATS];
+}
 
-        if (f->wide)
-            f->kernels->codes16(wni_filter_row(f, t, r), f->mean, f->ld,
-                                (uint16_t *)(void *)t->codes + r * f->ld, stat);
-        else
-            wni_filter_codes(f, wni_filter_row(f, t, r), t->codes + r * f->ld, stat);
-        if (f->heads > 0 && t->rest)
-            wni_filter_rest(f, t->codes + r * f->ld, t->rows, t->rest + r, NULL);
-        bound_row(f, t, r, stat);
-    }
+void wni_filter_load_row(const wni_filter *f, wni_filter_tile *t, int64_t r)
+{
+    float stat[WNI_CODES8_STATS];
+
+    if (f->wide)
+        f->kernels->codes16(wni_filter_row(f, t, r), f->mean, f->ld,
+                            (uint16_t *)(void *)t->codes + r * f->ld, stat);
+    else
+        wni_filter_codes(f, wni_filter_row(f, t, r), t->codes + r * f->ld, stat);
+    if (f->heads > 0 && t->rest)
+        wni_filter_rest(f, t->codes + r * f->ld, t->rows, t->rest + r, NULL);
+    bound_row(f, t, r, stat);
+}
+
+void wni_filter_load(const wni_filter *f, wni_filter_tile *t, int64_t m)
+{
+    wni_filter_load_begin(t, m);
+    for (int64_t r = 0; r < m; r++)
+        wni_filter_load_row(f, t, r);
 }
 
 float wni_filter_need(const wni_filter_tile *t, int64_t r, float score)
