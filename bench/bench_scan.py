@@ -21,7 +21,8 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from bench_scan_page import LABELS, page
+import bench_scan_blas
+from bench_scan_page import LABELS, page, peer_of
 from bench_scan_works import Data, workloads
 from bench_tools import ROOT, machine, today, write_section
 
@@ -87,7 +88,11 @@ def compile_ours(build, folder):
     return program
 
 
-def run(side, work, folder, program, iterations):
+def peer_command(side, spec):
+    return [sys.executable, os.path.abspath(__file__), "--theirs", peer_of(side), json.dumps(spec)]
+
+
+def run(side, work, folder, program, iterations, blas):
     """One run of one side: its figures, and where its result lies."""
     env = dict(os.environ)
     if side in LABELS:
@@ -106,7 +111,9 @@ def run(side, work, folder, program, iterations):
         out = os.path.join(folder, "theirs.out")
         spec = {"task": work.task, "n": work.n, "d": work.d, "k": work.k, "folder": folder,
                 "iterations": iterations}
-        command = [sys.executable, os.path.abspath(__file__), "--theirs", side, json.dumps(spec)]
+        command = peer_command(side, spec)
+        if side == peer_of(side):
+            env.update(bench_scan_blas.core_type(blas[side]["core"]))
     done = subprocess.run(command, env=env, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"bench: {side}, {work.name}: {done.stderr.strip()[-500:]}")
@@ -151,13 +158,13 @@ def judge(work, folder, side, out, ours):
         return value, value / ours if ours else 1.0
     if work.task == "pairs":  # the pass alone keeps none
         return float(os.path.getsize(out) // 16), 1.0
-    found = neighbours(work, out, side == "faiss")
+    found = neighbours(work, out, peer_of(side) == "faiss")
     if ours is None:
         return found, 1.0
     return found, agreement(found, ours)
 
 
-def measure(work, data, program, rounds):
+def measure(work, data, program, rounds, blas):
     """All rounds of a workload -> what is kept of it."""
     if not data.make(work):
         print(f"{work.name}: no data here: skipped")
@@ -171,20 +178,20 @@ def measure(work, data, program, rounds):
             wanted = iterations
             if work.more.get("tol") and side != "winnow":
                 wanted = runs["winnow"][0]["iterations"]
-            figures, out = run(side, work, folder, program, wanted)
+            figures, out = run(side, work, folder, program, wanted, blas)
             runs[side].append(figures)
             if turn == 0:
                 value, ratio = judge(work, folder, side, out, ours)
                 ours = value if ours is None else ours
                 quality[side] = {"ratio": ratio, "value": value if isinstance(value, float) else None}
                 close = abs(ratio - 1) <= SUM if work.task == "kmeans" else ratio >= SAME
-                if not close and side != "superkmeans":  # which starts from rows of its own
+                if not close and peer_of(side) != "superkmeans":  # which starts from rows of its own
                     raise SystemExit(f"bench: {work.name}, {side}: quality {ratio:.5f} of ours: "
                                      "not the same work")
-            print(f"  {work.name} round {turn + 1} {side:13s} {figures['seconds']:8.2f} s, peak "
+            print(f"  {work.name} round {turn + 1} {side:22s} {figures['seconds']:8.2f} s, peak "
                   f"{figures['peak'] / 1e6:6.0f} MB", flush=True)
     return {"name": work.name, "runs": runs, "quality": quality, "date": today(), "machine": machine(),
-            "isa": runs["winnow"][0]["isa"]}
+            "isa": runs["winnow"][0]["isa"], "blas": {side: blas[side] for side in runs if side in blas}}
 
 
 def measure_limits(build):
@@ -224,14 +231,17 @@ def main():
     os.makedirs(folder)
     kept = {}
     for work in all_work:
-        work.sides = [side for side in work.sides if side != "superkmeans" or find_spec("superkmeans")]
+        work.sides = [s for s in work.sides if peer_of(s) != "superkmeans" or find_spec("superkmeans")]
+    chosen = [w for w in all_work if not args.names or w.name in args.names]
+    peers = sorted({side for w in chosen for side in w.sides if side not in LABELS and side == peer_of(side)})
     try:
         program, data = compile_ours(build, folder), Data(folder)
         limits = measure_limits(build)
+        blas = bench_scan_blas.choose(peer_command, peers, folder)
         for work in all_work:
             path, found = os.path.join(store, f"{work.name}.json"), None
-            if not args.names or work.name in args.names:
-                found = measure(work, data, program, min(args.rounds, work.more.get("rounds", args.rounds)))
+            if work in chosen:
+                found = measure(work, data, program, min(args.rounds, work.more.get("rounds", args.rounds)), blas)
                 if found and args.scale == 1:
                     with open(path, "w", encoding="utf-8") as f:
                         json.dump(found, f)
@@ -247,7 +257,8 @@ def main():
     if not kept:
         return
     last = max(kept.values(), key=lambda k: k["date"])
-    lines = page(all_work, kept, limits) + [
+    told = bench_scan_blas.sentence({side: f for k in kept.values() for side, f in k.get("blas", {}).items()})
+    lines = page(all_work, kept, limits, told) + [
         f"{last['machine']}, {last['isa']}; " + ", ".join(sorted({k["date"] for k in kept.values()})) + "."]
     print("\n".join(lines))
     if args.scale == 1:
