@@ -38,9 +38,10 @@ int64_t wni_km_play_scratch(int64_t ld, int64_t size, int64_t groups)
 {
     int64_t rows = tile_rows(ld);
 
-    /* Rows, their codes, and 30 numbers a row. */
-    return wni_round_up(
-        rows * (ld * 5 + 5 * 8 + 23 * 4 + 2) + LANES * (ld + size) * 4 + 33 * 64 + groups * 4, 64);
+    /* Rows, their codes, 28 numbers a row, and hits. */
+    return wni_round_up(rows * (ld * 5 + 5 * 8 + 21 * 4 + 2) + LANES * (ld + size) * 4 +
+                            WNI_KM_HITS * 8 + 40 * 64 + groups * 4,
+                        64);
 }
 
 int64_t wni_km_play_bytes(const wn_ctx *ctx, int64_t n, int64_t d, int64_t k)
@@ -80,17 +81,10 @@ static void widen(const wni_km_step *s, const wni_km_tile *t, int64_t row0, int6
 static inline uint64_t within(const wni_km_step *s, const wni_km_tile *t, int64_t row0, int64_t p,
                               int64_t group)
 {
-    const uint16_t *code = wni_km_bounds(&s->km->groups, row0 + p, group);
-    const float *reach = t->reach + p, drift = s->km->groups.drift_up[group], unit = s->unit;
-    unsigned char flag[LANES];
-    uint64_t eight[LANES / 8], bits = 0;
+    const wni_km_groups *g = &s->km->groups;
 
-    for (int64_t i = 0; i < LANES; i++)
-        flag[i] = !(wni_km_code_value(code[i]) * unit > reach[i] + drift);
-    memcpy(eight, flag, sizeof eight);
-    for (int i = 0; i < (int)LANES / 8; i++) /* bytes of 0 and 1, the first the lowest, to bits */
-        bits |= (eight[i] * 0x0102040810204080u >> 56) << 8 * i;
-    return bits;
+    return s->km->rows.kern->near16(wni_km_bounds(g, row0 + p, group), t->reach + p, s->unit,
+                                    g->drift_up[group]);
 }
 
 /* Lists the rows that have any group in play; returns how many. */
@@ -139,7 +133,7 @@ static void own_scores(const wni_km_step *s, const wni_km_tile *t, wni_filter_ti
 {
     wni_km *km = s->km;
     const wni_kernels *kern = km->rows.kern;
-    float *norm2 = t->second, *upper = t->top, *reach = t->top_most; /* free until later */
+    float *norm2 = t->tops, *upper = t->top, *reach = t->top_most; /* free until later */
 
     if (s->filter) wni_filter_load_begin(f, n);
     for (int64_t i = 0; i < n; i++) {
@@ -148,7 +142,6 @@ static void own_scores(const wni_km_step *s, const wni_km_tile *t, wni_filter_ti
 
         if (i + SOON < n) wni_km_expect(t->x[i + SOON], km->rows.ld);
         t->at[i] = own;
-        t->in[i] = -1;
         t->count[i] = 0;
         t->home[i] = own < 0 ? -1 : km->groups.of[own];
         t->skip[i] = own < 0 ? -1 : km->groups.place[own];
@@ -170,10 +163,8 @@ static void own_scores(const wni_km_step *s, const wni_km_tile *t, wni_filter_ti
         *held = upper[i] = km->groups.fresh || upper[i] < *held ? upper[i] : *held;
     }
     wni_km_reaches(&s->m, norm2, upper, reach, n);
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n; i++)
         t->reach[t->row[i] - row0] = t->at[i] < 0 ? INFINITY : reach[i];
-        t->second[i] = -INFINITY;
-    }
 }
 
 /* Read rows list[0..n) against one group: better centres and the group's bounds. */
@@ -185,7 +176,7 @@ void wni_km_look(const wni_km_step *s, const wni_km_tile *t, int64_t group, cons
     int64_t from = group * g->size, size = wni_min(g->size, km->k - from), ld = km->rows.ld;
     const float *x = t->x[list[0]];
     float value[LANES], second[LANES], low[LANES];
-    float drift = wni_km_down(g->drift[group] * (1 - 0x1p-23)), up = g->unit;
+    uint16_t code[LANES];
     int32_t at[LANES];
     int64_t run = 1; /* rows that lie side by side */
 
@@ -202,32 +193,28 @@ void wni_km_look(const wni_km_step *s, const wni_km_tile *t, int64_t group, cons
         int32_t r = list[i], center = g->center[from + at[i]];
 
         t->count[r]++;
-        /* Also when the own centre of this group wins again: its second is now known. */
+        /* Also when the best centre of this group wins again: its second is now known. */
         if (value[i] > t->best[r] || (value[i] == t->best[r] && center <= t->at[r])) {
+            if (center != t->at[r]) wni_km_dethrone(s, t, r);
             t->best[r] = value[i];
-            t->second[r] = second[i];
             t->at[r] = center;
-            t->in[r] = (int32_t)group;
+            value[i] = second[i];
         }
+        low[i] = t->base[r] - 2 * value[i];
     }
-    /* The bound on all centres of the group; the winner's group is put right at the end. Each of the
-     * three roundings is below 2^-23 of the result. */
-    for (int64_t i = 0; i < n; i++) {
-        float v = t->base[list[i]] - 2 * value[i];
-
-        low[i] = (sqrtf(v > 0 ? v : 0) + drift) * ((1 - 0x1p-20f)) * up;
-    }
+    km->rows.kern->bound16(low, n, wni_km_drift_down(g, group), wni_km_bound_scale(g), code);
     for (int64_t i = 0; i < n; i++)
-        *wni_km_bounds(g, t->row[list[i]], group) = wni_km_code(low[i]);
+        *wni_km_bounds(g, t->row[list[i]], group) = code[i];
 }
 
-/* One step of rounding below the bound that `score` means for read row r in a group. */
-static uint16_t code_of(const wni_km_groups *g, const wni_km_tile *t, int32_t r, int64_t group,
-                        float score)
+/* The best centre so far becomes one of the others. What a row had before is known to be so in the end only. */
+void wni_km_dethrone(const wni_km_step *s, const wni_km_tile *t, int32_t r)
 {
-    float v = t->base[r] - 2 * score, drift = wni_km_down(g->drift[group] * (1 - 0x1p-23));
+    const int64_t row = t->row[r];
+    const int32_t at = t->at[r];
 
-    return wni_km_code((sqrtf(v > 0 ? v : 0) + drift) * (1 - 0x1p-20f) * g->unit);
+    if (at >= 0 && at != s->km->labels[row])
+        wni_km_bound_also(s->km, row, s->km->groups.of[at], t->base[r] - 2 * t->best[r]);
 }
 
 /* All rows against all groups, LANES of them at a time. */
@@ -257,11 +244,8 @@ int64_t wni_km_in_reach(const wni_km_step *s, const wni_km_tile *t, int64_t row0
     int64_t n = 0;
 
     for (int64_t p = 0; p < m; p += LANES)
-        for (uint64_t in = within(s, t, row0, p, group); in; in &= in - 1) {
-            const int32_t lane = t->lane[p + __builtin_ctzll(in)];
-
-            if (t->in[lane] != group) t->list[n++] = lane; /* once is enough */
-        }
+        for (uint64_t in = within(s, t, row0, p, group); in; in &= in - 1)
+            t->list[n++] = t->lane[p + __builtin_ctzll(in)];
     return n;
 }
 
@@ -289,22 +273,15 @@ static void settle(const wni_km_step *s, const wni_km_tile *t, int64_t n, wni_km
                    int64_t *changes)
 {
     wni_km *km = s->km;
-    const wni_km_groups *g = &km->groups;
 
     for (int64_t i = 0; i < n; i++) {
         int64_t row = t->row[i];
         int32_t own = km->labels[row], to = t->at[i];
 
-        if (t->in[i] >= 0)
-            *wni_km_bounds(g, row, t->in[i]) = code_of(g, t, (int32_t)i, t->in[i], t->second[i]);
         if (own == to) continue;
         km->upper[row] = wni_km_upper(&s->m, km->norm2[row], (double)t->best[i], t->error[i]);
-        if (own >= 0) { /* one of the others from now on */
-            uint16_t *bound = wni_km_bounds(g, row, g->of[own]);
-            uint16_t code = code_of(g, t, (int32_t)i, g->of[own], t->own[i]);
-
-            if (code < *bound) *bound = code;
-        }
+        if (own >= 0) /* one of the others from now on */
+            wni_km_bound_also(km, row, km->groups.of[own], t->base[i] - 2 * t->own[i]);
         change[(*changes)++] = (wni_km_change){row, own, to};
         km->labels[row] = to;
     }
@@ -331,10 +308,8 @@ static void tile_of(const wni_km *km, int worker, wni_km_tile *t)
     TAKE(reach, rows);
     TAKE(base, rows);
     TAKE(best, rows);
-    TAKE(second, rows);
     TAKE(own, rows);
     TAKE(at, rows);
-    TAKE(in, rows);
     TAKE(list, rows);
     TAKE(home, rows);
     TAKE(skip, rows);
@@ -348,11 +323,14 @@ static void tile_of(const wni_km *km, int worker, wni_km_tile *t)
     TAKE(count, rows);
     TAKE(tops, rows * 4);
     TAKE(top, rows);
+    TAKE(hits.row, WNI_KM_HITS);
+    TAKE(hits.column, WNI_KM_HITS);
     TAKE(top_most, rows);
     TAKE(top_in, rows);
     TAKE(order, rows);
     TAKE(start, km->groups.n);
 #undef TAKE
+    t->n_hits = 0;
 }
 
 static wn_status play_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
@@ -435,7 +413,7 @@ static wn_status foresee(wn_ctx *ctx, const wni_km_step *s, double *share)
         u = fmin(u, wni_km_upper(&s->m, norm2, score, wni_km_score_error(&s->m, norm2)));
         reach = (float)wni_km_reach(&s->m, norm2, u);
         for (int64_t group = 0; group < g->n; group++)
-            in += !(wni_km_code_value(*wni_km_bounds(g, row, group)) * s->unit >
+            in += !(wni_code16_value(*wni_km_bounds(g, row, group)) * s->unit >
                     reach + g->drift_up[group]);
     }
     *share = (double)in / ((double)rows * (double)g->n);

@@ -82,6 +82,11 @@ typedef struct wni_hits8 {
     float *upper, *lower;
 } wni_hits8;
 
+/* Rows and columns; room for all of them. */
+typedef struct wni_pairs8 {
+    int32_t *row, *column;
+} wni_pairs8;
+
 /* Sums that peak_f32 and peak_i8 keep in registers at a time. */
 enum { WNI_PEAK_COPIES = 24 };
 

@@ -21,10 +21,6 @@ int64_t wni_filter_tile_rows(const wn_ctx *ctx, const wni_filter *f, int64_t que
     return wni_max(rows / 12 * 12, TILE_ROWS_MIN);
 }
 
-/* What wni_filter_most does at once. */
-#define MOST_ROWS    64
-#define MOST_COLUMNS 256
-
 /* Parts of the block, each rounded up to whole lines. */
 typedef struct parts {
     int64_t x, codes, scale, need, best, own, shift, doubt, plain, count, known, hinted, lead, next,
@@ -190,32 +186,23 @@ static void spread_of(const wni_filter *f, const wni_filter_tile *t, int64_t at,
     spread_of_some(f, t, at, WNI_GROUP8, spread);
 }
 
-void wni_filter_most(const wni_filter *f, const wni_filter_tile *t, int64_t from, int64_t end,
-                     const int32_t *row, const int32_t *skip, int64_t m, float *most)
+int64_t wni_filter_most(const wni_filter *f, const wni_filter_tile *t, int64_t from, int64_t end,
+                        const int32_t *at, const int32_t *skip, int64_t m, float *most,
+                        const wni_pairs8 *hits)
 {
-    float spread[MOST_COLUMNS] __attribute__((aligned(WNI_ALIGN))), more[MOST_ROWS];
+    float spread[WNI_FILTER_MOST_COLUMNS] __attribute__((aligned(WNI_ALIGN)));
+    const int64_t n = wni_round_up(end - from, WNI_PANEL8);
+    const wni_group8 group = {.codes = f->codes + from * f->ld,
+                              .start = f->start + from,
+                              .scale = f->scale + from,
+                              .spread = spread,
+                              .high = f->high + from,
+                              .low = f->low + from,
+                              .first = (int32_t)from};
 
-    from = from / WNI_PANEL8 * WNI_PANEL8;
-    for (int64_t r = 0; r < m; r += MOST_ROWS) {
-        const int64_t rows = wni_min(MOST_ROWS, m - r);
-
-        for (int64_t at = from; at < end; at += MOST_COLUMNS) {
-            const int64_t n = wni_round_up(wni_min(MOST_COLUMNS, end - at), WNI_PANEL8);
-            const wni_group8 group = {.codes = f->codes + at * f->ld,
-                                      .start = f->start + at,
-                                      .scale = f->scale + at,
-                                      .spread = spread,
-                                      .high = f->high + at,
-                                      .low = f->low + at,
-                                      .first = (int32_t)at};
-
-            spread_of_some(f, t, at, n, spread);
-            f->kernels->most8(&group, n / WNI_PANEL8, t->codes, row + r, rows, f->ld, t->scale,
-                              skip, at == from ? most + r : more);
-            for (int64_t i = 0; i < rows && at > from; i++)
-                most[r + i] = more[i] > most[r + i] ? more[i] : most[r + i];
-        }
-    }
+    spread_of_some(f, t, from, n, spread);
+    return f->kernels->most8(&group, n / WNI_PANEL8, t->codes, at, m, f->ld, t->scale, skip,
+                             t->need, most, hits);
 }
 
 void wni_filter_tops(const wni_filter *f, const wni_filter_tile *t, int64_t g, float *top)

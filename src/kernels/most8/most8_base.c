@@ -13,9 +13,12 @@ static void panel_sums(const int8_t *codes, const uint8_t *x, int64_t ld, int32_
                       x[i + 2] * codes[4 * c + 2] + x[i + 3] * codes[4 * c + 3];
 }
 
-void wni_most8_base(const wni_group8 *group, int64_t panels, const uint8_t *x, const int32_t *at,
-                    int64_t m, int64_t ld, const float *scale, const int32_t *skip, float *most)
+int64_t wni_most8_base(const wni_group8 *group, int64_t panels, const uint8_t *x, const int32_t *at,
+                       int64_t m, int64_t ld, const float *scale, const int32_t *skip,
+                       const float *need, float *most, const wni_pairs8 *hits)
 {
+    int64_t count = 0;
+
     for (int64_t i = 0; i < m; i++) {
         const int32_t r = at[i];
 
@@ -31,8 +34,14 @@ void wni_most8_base(const wni_group8 *group, int64_t panels, const uint8_t *x, c
                     scale[r], wni_fused(group->scale[p + c], (float)sum[c], group->spread[p + c]),
                     group->high[p + c]);
 
-                if (upper > most[i] && group->first + p + c != skip[r]) most[i] = upper;
+                if (group->first + p + c == skip[r]) continue;
+                if (upper >= need[r]) {
+                    hits->row[count] = (int32_t)i;
+                    hits->column[count++] = (int32_t)(group->first + p + c);
+                } else if (upper > most[i])
+                    most[i] = upper;
             }
         }
     }
+    return count;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Blocks of 8 rows and two panels, the products through 1 KB of L1; each row keeps the maxima of 16 lanes until its
- * last panel. A last block of fewer rows overlaps the one before it.
+ * last panel. A last block of fewer rows overlaps the one before it: what is known of these rows comes out again.
  */
 #include <immintrin.h>
 
@@ -76,65 +76,112 @@ static void products_1x1(const int8_t *codes, const int32_t *start, const uint8_
     _mm512_store_si512(dot, s);
 }
 
-/* The larger of `most` and the uppers of panel p, but for one column. */
-static inline __m512 highest_of(const wni_group8 *g, int64_t p, __m512 s, const int32_t *dot,
-                                int32_t skip, __m512 most)
+/* Some rows on their way through the panels. */
+typedef struct most8_block {
+    float scale[ROWS], need[ROWS];
+    int32_t skip[ROWS];
+    int64_t first, known; /* position of row 0; rows before this one have given their hits */
+    __m512 most[ROWS];
+} most8_block;
+
+/* The integers of panel p in dot (rows, 32): the larger of `most` and the uppers below need; those above are hits. */
+static inline __attribute__((always_inline)) int64_t
+look_at_panel(const wni_group8 *g, int64_t p, const int32_t *dot, int64_t rows, int skips,
+              most8_block *b, const wni_pairs8 *hits, int64_t count)
 {
     const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    const __mmask16 others = _mm512_cmpneq_epi32_mask(
-        lanes, _mm512_set1_epi32(
-                   (int32_t)((uint32_t)skip - (uint32_t)g->first - (uint32_t)(p * WNI_PANEL8))));
-    __m512 v = _mm512_fmadd_ps(_mm512_loadu_ps(g->scale + p * WNI_PANEL8),
-                               _mm512_cvtepi32_ps(_mm512_load_si512(dot)),
-                               _mm512_loadu_ps(g->spread + p * WNI_PANEL8));
+    const int32_t first = (int32_t)(g->first + p * WNI_PANEL8);
+    const __m512i columns = _mm512_add_epi32(lanes, _mm512_set1_epi32(first));
+    const __m512 scale = _mm512_loadu_ps(g->scale + p * WNI_PANEL8);
+    const __m512 spread = _mm512_loadu_ps(g->spread + p * WNI_PANEL8);
+    const __m512 high = _mm512_loadu_ps(g->high + p * WNI_PANEL8);
 
-    v = _mm512_fmadd_ps(s, v, _mm512_loadu_ps(g->high + p * WNI_PANEL8));
-    return _mm512_mask_max_ps(most, others, most, v);
+    for (int64_t i = 0; i < rows; i++) {
+        const __m512 sum = _mm512_cvtepi32_ps(_mm512_load_si512(dot + i * 2 * WNI_PANEL8));
+        const __m512 v =
+            _mm512_fmadd_ps(_mm512_set1_ps(b->scale[i]), _mm512_fmadd_ps(scale, sum, spread), high);
+        const __mmask16 below =
+            _mm512_cmp_ps_mask(v, _mm512_set1_ps(b->need[i]), _CMP_LT_OQ) &
+            (skips ? _mm512_cmpneq_epi32_mask(columns, _mm512_set1_epi32(b->skip[i]))
+                   : (__mmask16)0xffff);
+
+        b->most[i] = _mm512_mask_max_ps(b->most[i], below, b->most[i], v);
+        if (below == 0xffff || i < b->known) continue;
+        for (uint32_t in = (__mmask16)~below; in; in &= in - 1) {
+            const int32_t column = first + __builtin_ctz(in);
+
+            if (column == b->skip[i]) continue;
+            hits->row[count] = (int32_t)(b->first + i);
+            hits->column[count++] = column;
+        }
+    }
+    return count;
 }
 
-void wni_most8_vnni(const wni_group8 *group, int64_t panels, const uint8_t *x, const int32_t *at,
-                    int64_t m, int64_t ld, const float *scale, const int32_t *skip, float *most)
+/* All panels of `rows` rows. */
+static inline __attribute__((always_inline)) int64_t
+look_at_rows(const wni_group8 *g, int64_t panels, const uint8_t *const *x, int64_t rows, int64_t ld,
+             int skips, most8_block *b, const wni_pairs8 *hits, int64_t count)
 {
     int32_t dot[ROWS * 2 * WNI_PANEL8] __attribute__((aligned(64)));
-    int64_t rows;
     int two;
+
+    for (int64_t p = 0; p < panels; p += 1 + two) {
+        const int8_t *codes = g->codes + p * WNI_PANEL8 * ld;
+        const int32_t *start = g->start + p * WNI_PANEL8;
+
+        two = p + 1 < panels && rows > 1;
+        if (rows == ROWS)
+            (two ? products_8x2 : products_8x1)(codes, start, x, ld, dot);
+        else if (rows == FEW)
+            (two ? products_4x2 : products_4x1)(codes, start, x, ld, dot);
+        else
+            products_1x1(codes, start, x, ld, dot);
+        count = look_at_panel(g, p, dot, rows, skips, b, hits, count);
+        if (two) count = look_at_panel(g, p + 1, dot + WNI_PANEL8, rows, skips, b, hits, count);
+    }
+    return count;
+}
+
+int64_t wni_most8_vnni(const wni_group8 *group, int64_t panels, const uint8_t *x, const int32_t *at,
+                       int64_t m, int64_t ld, const float *scale, const int32_t *skip,
+                       const float *need, float *most, const wni_pairs8 *hits)
+{
+    int64_t rows, count = 0;
 
     for (int64_t r = 0; r < m; r += rows) {
         const uint8_t *row[ROWS];
-        __m512 lanes[ROWS];
+        most8_block b = {.known = r};
+        int skips = 0;
 
         rows = m - r >= ROWS ? ROWS : m >= FEW ? FEW : 1;
         if (r > m - rows) r = m - rows;
+        b.first = r;
+        b.known -= r;
         for (int64_t i = 0; i < rows; i++) {
-            row[i] = x + at[r + i] * ld;
-            lanes[i] = _mm512_set1_ps(-__builtin_inff());
-        }
-        for (int64_t p = 0; p < panels; p += 1 + two) {
-            const int8_t *codes = group->codes + p * WNI_PANEL8 * ld;
-            const int32_t *start = group->start + p * WNI_PANEL8;
+            const int32_t t = at[r + i];
 
-            two = p + 1 < panels && rows > 1;
-            if (rows == ROWS)
-                (two ? products_8x2 : products_8x1)(codes, start, row, ld, dot);
-            else if (rows == FEW)
-                (two ? products_4x2 : products_4x1)(codes, start, row, ld, dot);
-            else
-                products_1x1(codes, start, row, ld, dot);
-            for (int64_t i = 0; i < rows; i++) {
-                const int32_t *d = dot + i * 2 * WNI_PANEL8;
-                const __m512 s = _mm512_set1_ps(scale[at[r + i]]);
-
-                lanes[i] = highest_of(group, p, s, d, skip[at[r + i]], lanes[i]);
-                if (two)
-                    lanes[i] =
-                        highest_of(group, p + 1, s, d + WNI_PANEL8, skip[at[r + i]], lanes[i]);
-            }
+            row[i] = x + t * ld;
+            b.scale[i] = scale[t];
+            b.need[i] = need[t];
+            b.skip[i] = skip[t];
+            b.most[i] = _mm512_set1_ps(-__builtin_inff());
+            skips |= skip[t] >= group->first && skip[t] < group->first + panels * WNI_PANEL8;
         }
+        if (rows == ROWS && skips)
+            count = look_at_rows(group, panels, row, ROWS, ld, 1, &b, hits, count);
+        else if (rows == ROWS)
+            count = look_at_rows(group, panels, row, ROWS, ld, 0, &b, hits, count);
+        else if (rows == FEW)
+            count = look_at_rows(group, panels, row, FEW, ld, 1, &b, hits, count);
+        else
+            count = look_at_rows(group, panels, row, 1, ld, 1, &b, hits, count);
         if (rows == 1)
-            most[r] = _mm512_reduce_max_ps(lanes[0]);
+            most[r] = _mm512_reduce_max_ps(b.most[0]);
         else
             for (int64_t i = 0; i < rows; i += FEW)
                 _mm_storeu_ps(most + r + i,
-                              tops8_four(lanes[i], lanes[i + 1], lanes[i + 2], lanes[i + 3]));
+                              tops8_four(b.most[i], b.most[i + 1], b.most[i + 2], b.most[i + 3]));
     }
+    return count;
 }
