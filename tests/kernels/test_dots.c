@@ -162,44 +162,65 @@ static void dots_is_dot_for_every_pair(void **state)
     free(b);
 }
 
-/* Sizes from which short rows are turned into columns, and those beside them. */
-static void short_rows_are_dot_too(void **state)
+/* One block at every level against the oracle, the room beside it left alone. */
+static void a_block_is_dot(int64_t m, int64_t n, int64_t ld, int kind)
 {
-    static const int64_t ms[] = {11, 12, 13, 64, 65, 130}, ns[] = {7, 8, 15, 16, 17, 33, 64};
-    enum { MOST_M = 130, MOST_N = 64, MOST_LD = 80 };
-    float *a = kt_alloc(MOST_M * MOST_LD * 4), *b = kt_alloc(MOST_N * MOST_LD * 4);
-    float *out = kt_alloc(MOST_M * (MOST_N + 3) * 4), *want = kt_alloc(MOST_M * MOST_N * 4);
+    const int64_t ldo = n + 3;
+    float *a = kt_alloc(m * ld * 4), *b = kt_alloc(n * ld * 4);
+    float *out = kt_alloc(m * ldo * 4), *want = kt_alloc(m * n * 4);
 
-    (void)state;
-    for (int kind = 0; kind < KT_KINDS; kind++)
-        for (int64_t ld = 16; ld <= MOST_LD; ld += 16)
-            for (int mi = 0; mi < 6; mi++)
-                for (int ni = 0; ni < 7; ni++) {
-                    const int64_t m = ms[mi], n = ns[ni], ldo = n + 3;
+    kt_fill(a, m * ld, kind, 12);
+    kt_fill(b, n * ld, kind, 13);
+    wni_kernels_oracle()->dots(a, m, b, n, ld, want, n);
+    for (int isa = 0; isa <= (int)ts_best_isa(); isa++) {
+        memset(out, 0xa5, (size_t)(m * ldo) * 4);
+        wni_kernels_at(isa)->dots(a, m, b, n, ld, out, ldo);
+        for (int64_t i = 0; i < m; i++) {
+            for (int64_t j = 0; j < n; j++)
+                same_bits(out[i * ldo + j], want[i * n + j], "dots", isa, ld, kind);
+            for (int64_t j = n; j < ldo; j++) {
+                uint32_t bits;
 
-                    if (m > 13 && (mi + ni + kind) % 3) continue; /* the oracle is slow */
-                    kt_fill(a, m * ld, kind, 12);
-                    kt_fill(b, n * ld, kind, 13);
-                    wni_kernels_oracle()->dots(a, m, b, n, ld, want, n);
-                    for (int isa = 0; isa <= (int)ts_best_isa(); isa++) {
-                        memset(out, 0xa5, MOST_M * (MOST_N + 3) * 4);
-                        wni_kernels_at(isa)->dots(a, m, b, n, ld, out, ldo);
-                        for (int64_t i = 0; i < m; i++) {
-                            for (int64_t j = 0; j < n; j++)
-                                same_bits(out[i * ldo + j], want[i * n + j], "dots", isa, ld, kind);
-                            for (int64_t j = n; j < ldo; j++) {
-                                uint32_t bits;
-
-                                memcpy(&bits, out + i * ldo + j, sizeof bits);
-                                assert_int_equal(bits, 0xa5a5a5a5u);
-                            }
-                        }
-                    }
-                }
+                memcpy(&bits, out + i * ldo + j, sizeof bits);
+                assert_int_equal(bits, 0xa5a5a5a5u);
+            }
+        }
+    }
     free(a);
     free(b);
     free(out);
     free(want);
+}
+
+/* Sizes from which short rows are turned into columns, and those beside them. */
+static void short_rows_are_dot_too(void **state)
+{
+    static const int64_t ms[] = {11, 12, 13, 64, 65, 130}, ns[] = {7, 8, 15, 16, 17, 33, 64};
+
+    (void)state;
+    for (int kind = 0; kind < KT_KINDS; kind++)
+        for (int64_t ld = 16; ld <= 80; ld += 16)
+            for (int mi = 0; mi < 6; mi++)
+                for (int ni = 0; ni < 7; ni++) {
+                    if (ms[mi] > 13 && (mi + ni + kind) % 3) continue; /* the oracle is slow */
+                    a_block_is_dot(ms[mi], ns[ni], ld, kind);
+                }
+}
+
+/* Lengths from which rows are cut into pieces, of one length and of several; blocks that are filled and not. */
+static void long_rows_are_dot_too(void **state)
+{
+    static const int64_t ms[] = {12, 15, 16, 19, 64, 69, 84}, ns[] = {3, 4, 8, 9, 12, 21};
+    static const int64_t lds[] = {544, 560, 576, 1024, 1040, 1552, 2064, 4096};
+
+    (void)state;
+    for (int kind = 0; kind < KT_KINDS; kind++)
+        for (int li = 0; li < 8; li++)
+            for (int mi = 0; mi < 7; mi++)
+                for (int ni = 0; ni < 6; ni++) {
+                    if ((li + 2 * mi + 3 * ni + kind) % 11) continue; /* the oracle is slow */
+                    a_block_is_dot(ms[mi], ns[ni], lds[li], kind);
+                }
 }
 
 int main(void)
@@ -211,6 +232,7 @@ int main(void)
         cmocka_unit_test(products_are_fused),
         cmocka_unit_test(dots_is_dot_for_every_pair),
         cmocka_unit_test(short_rows_are_dot_too),
+        cmocka_unit_test(long_rows_are_dot_too),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,10 +12,12 @@
 
 #define GROUP_BYTES 16384 /* of b rows in L1 */
 
-/* Longer rows are cut into pieces, for blocks of LONG_M x 4 pairs. */
-#define LONG_LD    1280
-#define LONG_PIECE 768
+/* Longer rows are cut into pieces, for blocks of LONG_M x LONG_N pairs. */
+#define LONG_LD    560
+#define LONG_PIECE 512
 #define LONG_M     64
+#define LONG_N     8
+#define LONG_LEAST 16 /* a rows: for fewer, copying b rows costs more than it saves */
 
 #define MIN(x, y) ((x) < (y) ? (x) : (y))
 #define MAX(x, y) ((x) > (y) ? (x) : (y))
@@ -87,20 +89,21 @@ static inline __m512 fold2_1(__m512 p, __m512 q, __m512 s, __m512 t)
     return _mm512_add_ps(_mm512_shuffle_ps(pq, st, 0x88), _mm512_shuffle_ps(pq, st, 0xdd));
 }
 
-/* Columns [from, to) of 4 x 4 pairs: from zero or from the sums in `part` (16 vectors), to the outputs at
- * the end of the rows or back to `part`. s[4 * c + r] belongs to a row r, b row c. */
-static inline void tile_4x4(const float *a, const float *b, int64_t ld, int64_t from, int64_t to,
-                            float *part, float *out, int64_t ldo)
+/* `length` columns of 4 x 4 pairs, rows lda and ldb apart. Sums start from zero, or from those in `part` (16 vectors)
+ * where they are `begun`, and go to `out`, or back to `part` where there is `more`. */
+static inline void tile_4x4(const float *a, int64_t lda, const float *b, int64_t ldb,
+                            int64_t length, float *part, int begun, int more, float *out,
+                            int64_t ldo)
 {
-    const float *a1 = a + ld, *a2 = a1 + ld, *a3 = a2 + ld;
-    const float *b1 = b + ld, *b2 = b1 + ld, *b3 = b2 + ld;
+    const float *a1 = a + lda, *a2 = a1 + lda, *a3 = a2 + lda;
+    const float *b1 = b + ldb, *b2 = b1 + ldb, *b3 = b2 + ldb;
     __m512 s00 = _mm512_setzero_ps(), s10 = s00, s20 = s00, s30 = s00;
     __m512 s01 = s00, s11 = s00, s21 = s00, s31 = s00;
     __m512 s02 = s00, s12 = s00, s22 = s00, s32 = s00;
     __m512 s03 = s00, s13 = s00, s23 = s00, s33 = s00;
     __m512 sum;
 
-    if (from > 0) {
+    if (begun) {
         s00 = LOAD(part), s10 = LOAD(part + 16), s20 = LOAD(part + 32), s30 = LOAD(part + 48);
         s01 = LOAD(part + 64), s11 = LOAD(part + 80), s21 = LOAD(part + 96), s31 = LOAD(part + 112);
         s02 = LOAD(part + 128), s12 = LOAD(part + 144), s22 = LOAD(part + 160);
@@ -108,7 +111,7 @@ static inline void tile_4x4(const float *a, const float *b, int64_t ld, int64_t 
         s03 = LOAD(part + 192), s13 = LOAD(part + 208), s23 = LOAD(part + 224);
         s33 = LOAD(part + 240);
     }
-    for (int64_t i = from; i < to; i += WNI_LANES) {
+    for (int64_t i = 0; i < length; i += WNI_LANES) {
         __m512 x0 = LOAD(a + i), x1 = LOAD(a1 + i), x2 = LOAD(a2 + i), x3 = LOAD(a3 + i);
         __m512 y = LOAD(b + i);
 
@@ -120,7 +123,7 @@ static inline void tile_4x4(const float *a, const float *b, int64_t ld, int64_t 
         y = LOAD(b3 + i);
         s03 = FMA(x0, y, s03), s13 = FMA(x1, y, s13), s23 = FMA(x2, y, s23), s33 = FMA(x3, y, s33);
     }
-    if (to < ld) {
+    if (more) {
         STORE(part, s00), STORE(part + 16, s10), STORE(part + 32, s20), STORE(part + 48, s30);
         STORE(part + 64, s01), STORE(part + 80, s11), STORE(part + 96, s21), STORE(part + 112, s31);
         STORE(part + 128, s02), STORE(part + 144, s12), STORE(part + 160, s22);
@@ -193,25 +196,34 @@ static inline void fetch(ahead *h, int64_t lines)
     }
 }
 
-/* Rows too long for a group of them in L1: m x 4 pairs, m a multiple of 4 and small, in pieces of the rows,
- * the sums of all pairs kept in between. `more` is nonzero when 4 further b rows follow. */
-static void long_rows(const float *a, int64_t m, const float *b, int more, int64_t ld, float *out,
-                      int64_t ldo)
+/* Rows too long for a group of them in L1: m x n pairs, both multiples of 4, in pieces of the rows. Those of b are
+ * copied side by side, so that their lines do not meet in few sets of the cache; the a rows pass them from L2, and
+ * the sums of all pairs are kept in between. `more` b rows follow, asked for a few lines at a time meanwhile. */
+static void long_rows(const float *a, int64_t m, const float *b, int64_t n, int64_t more,
+                      int64_t ld, float *out, int64_t ldo)
 {
-    float part[LONG_M * 4 * WNI_LANES] __attribute__((aligned(64)));
+    float part[LONG_M * LONG_N * WNI_LANES] __attribute__((aligned(64)));
+    float held[LONG_N * (LONG_PIECE + WNI_LANES)] __attribute__((aligned(64)));
     const int64_t pieces = (ld + LONG_PIECE - 1) / LONG_PIECE;
     const int64_t piece = (ld / WNI_LANES + pieces - 1) / pieces * WNI_LANES; /* of equal length */
-    const int64_t lines = 16 * piece / WNI_LANES / m + 1;
+    const int64_t ldh = piece + WNI_LANES;
+    const int64_t lines = more * ld / WNI_LANES / (m / 4 * (n / 4) * pieces); /* of each tile */
+    const float *next = b + n * ld;
 
     for (int64_t from = 0; from < ld; from += piece) {
-        const int64_t to = MIN(from + piece, ld);
-        ahead next = {b + to, 4, MIN(piece, ld - to), ld, 0};
+        const int64_t length = MIN(piece, ld - from);
 
-        if (to == ld) next = (ahead){b + 4 * ld, more ? 4 : 0, piece, ld, 0};
-        for (int64_t i = 0; i < m; i += 4) {
-            fetch(&next, lines);
-            tile_4x4(a + i * ld, b, ld, from, to, part + i * 4 * WNI_LANES, out + i * ldo, ldo);
-        }
+        for (int64_t j = 0; j < n; j++)
+            for (int64_t i = 0; i < length; i += WNI_LANES)
+                STORE(held + j * ldh + i, LOAD(b + j * ld + from + i));
+        for (int64_t i = 0; i < m; i += 4)
+            for (int64_t j = 0; j < n; j += 4) {
+                for (const float *end = next + lines * WNI_LANES; next < end; next += WNI_LANES)
+                    _mm_prefetch((const char *)next, _MM_HINT_T0);
+                tile_4x4(a + i * ld + from, ld, held + j * ldh, ldh, length,
+                         part + (i * LONG_N + j * 4) * WNI_LANES, from > 0, from + length < ld,
+                         out + i * ldo + j, ldo);
+            }
     }
 }
 
@@ -227,11 +239,11 @@ void wni_dots_avx512(const float *a, int64_t m, const float *b, int64_t n, int64
         if (whole < n) wni_dots_avx512(a, m, b + whole * ld, n - whole, ld, out + whole, ldo);
         return;
     }
-    if (ld > LONG_LD) {
+    if (ld > LONG_LD && m4 >= LONG_LEAST) {
         for (int64_t i = 0; i < m4; i += LONG_M)
-            for (int64_t j = 0; j < n4; j += 4)
-                long_rows(a + i * ld, MIN(LONG_M, m4 - i), b + j * ld, j + 4 < n4, ld,
-                          out + i * ldo + j, ldo);
+            for (int64_t j = 0; j < n4; j += LONG_N)
+                long_rows(a + i * ld, MIN(LONG_M, m4 - i), b + j * ld, MIN(LONG_N, n4 - j),
+                          MIN(LONG_N, MAX(n4 - j - LONG_N, 0)), ld, out + i * ldo + j, ldo);
     } else {
         const int64_t group = MAX(GROUP_BYTES / (ld * (int64_t)sizeof(float)) / 4 * 4, 4);
 
@@ -242,7 +254,8 @@ void wni_dots_avx512(const float *a, int64_t m, const float *b, int64_t n, int64
             for (int64_t i = 0; i < m4; i += 4)
                 for (int64_t j = g; j < end; j += 4) {
                     fetch(&next, 4 * ld / WNI_LANES * 4 / m4 + 1);
-                    tile_4x4(a + i * ld, b + j * ld, ld, 0, ld, NULL, out + i * ldo + j, ldo);
+                    tile_4x4(a + i * ld, ld, b + j * ld, ld, ld, NULL, 0, 0, out + i * ldo + j,
+                             ldo);
                 }
         }
     }
