@@ -69,7 +69,8 @@ static inline double wni_km_reach(const wni_km_margin *m, double norm2, double u
 }
 
 /* The same in f32 for many rows, as loops that are vectors: reach[i] of norm2[i] and upper[i], with room for what a
- * float sum of reach and drift may lose. Of the eight roundings none is above 2^-24; what underflows is below 2^-147. */
+ * float sum of reach and drift may lose. None of the eight roundings is above 2^-24; what underflows is less than
+ * 2^-147. */
 static inline void wni_km_reaches(const wni_km_margin *m, const float *restrict norm2,
                                   const float *restrict upper, float *restrict reach, int64_t n)
 {

@@ -115,7 +115,8 @@ int64_t wni_km_in_reach(const wni_km_step *s, const wni_km_tile *t, int64_t row0
 wn_status wni_km_look_at_groups(wn_ctx *ctx, const wni_km_step *s, const wni_km_tile *t,
                                 int64_t row0, int64_t m, int64_t *looked);
 /* Positions row0..row0 + m, of which n rows are read, have their own scores and are loaded into f, through the filter:
- * against all groups when they are fresh, else against those within reach. Adds the pairs looked at in f32, and those in codes. */
+ * against all groups when they are fresh, else against those within reach. Adds the pairs looked at in f32, and
+ * those in codes. */
 wn_status wni_km_tops(wn_ctx *ctx, const wni_km_step *s, wni_km_tile *t, const wni_filter_tile *f,
                       int64_t row0, int64_t m, int64_t n, int64_t *looked, int64_t *scanned);
 
