@@ -140,7 +140,12 @@ static void own_scores(const wni_km_step *s, const wni_km_tile *t, wni_filter_ti
         const int64_t row = t->row[i];
         const int32_t own = km->labels[row];
 
-        if (i + SOON < n) wni_km_expect(t->x[i + SOON], km->rows.ld);
+        if (i + SOON < n) {
+            const int32_t next = km->labels[t->row[i + SOON]];
+
+            wni_km_expect(t->x[i + SOON], km->rows.ld);
+            if (next >= 0) wni_km_expect(wni_mat_row(&km->centers, next), km->rows.ld);
+        }
         t->at[i] = own;
         t->count[i] = 0;
         t->home[i] = own < 0 ? -1 : km->groups.of[own];

@@ -154,14 +154,19 @@ static wn_status check_blocks(wn_ctx *ctx, void *arg, int worker, int64_t begin,
         memset(t, 0, sizeof *t);
         t->wide_row = -1;
         for (; row < stop; row += a->tile_rows) {
-            int64_t n = wni_min(a->tile_rows, stop - row);
+            int64_t n = wni_min(a->tile_rows, stop - row), ld = a->pool->d;
+            const float *x = wni_pool_stored_in_place(a->pool, row, n);
 
             wni_ahead_at(a->ahead, row);
-            st = whole ? read_i32(ctx, a, t, whole, row, n, tile)
-                       : wni_pool_read_stored(ctx, a->pool, row, n, tile, a->ld);
+            if (!x) {
+                x = tile;
+                ld = a->ld;
+                st = whole ? read_i32(ctx, a, t, whole, row, n, tile)
+                           : wni_pool_read_stored(ctx, a->pool, row, n, tile, ld);
+            }
             if (st != WN_OK) return st;
             for (int64_t i = 0; i < n; i++)
-                tally_row(t, row + i, tile + i * a->ld, a->pool->d);
+                tally_row(t, row + i, x + i * ld, a->pool->d);
         }
     }
     return st;

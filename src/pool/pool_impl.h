@@ -37,6 +37,9 @@ struct wn_pool {
 wn_status wni_pool_read_stored(wn_ctx *ctx, const wn_pool *pool, int64_t first, int64_t n,
                                float *out, int64_t ld);
 
+/* Rows [first, first + n) as stored where they lie, (n, d) row-major, or NULL; n >= 1 rows of the pool. */
+const float *wni_pool_stored_in_place(const wn_pool *pool, int64_t first, int64_t n);
+
 /* The shard of a row of a root: the last one that starts at or before it. */
 int32_t wni_pool_shard_of(const wn_pool *root, int64_t row);
 

@@ -24,18 +24,23 @@ const float *wni_pool_in_place(const wn_pool *pool)
     return pool->parent || pool->n_shards != 1 ? NULL : place(pool->shard, 0);
 }
 
-const float *wni_pool_rows_in_place(const wn_pool *pool, int64_t first, int64_t n)
+const float *wni_pool_stored_in_place(const wn_pool *pool, int64_t first, int64_t n)
 {
     int32_t s;
 
-    if (pool->metric == WN_COSINE || wni_ld(pool->d) != pool->d || first < 0 || n < 1 ||
-        n > pool->n - first)
-        return NULL;
     while (pool->parent && !pool->rows)
         pool = pool->parent;
     if (pool->parent) return NULL;
     s = wni_pool_shard_of(pool, first);
     return first + n <= pool->start[s + 1] ? place(&pool->shard[s], first - pool->start[s]) : NULL;
+}
+
+const float *wni_pool_rows_in_place(const wn_pool *pool, int64_t first, int64_t n)
+{
+    if (pool->metric == WN_COSINE || wni_ld(pool->d) != pool->d || first < 0 || n < 1 ||
+        n > pool->n - first)
+        return NULL;
+    return wni_pool_stored_in_place(pool, first, n);
 }
 
 wn_status wni_pool_take(wn_ctx *ctx, const wn_pool *pool, int64_t first, int64_t n, float *room,

@@ -62,24 +62,25 @@ static void finish(const exact *e, int64_t q, int64_t size)
 static wn_status measure_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
 {
     const exact *e = arg;
-    float *x = e->slots + worker * e->slot, *rows = x + e->ld;
+    float *slot = e->slots + worker * e->slot, *rows = slot + e->ld;
     wn_status st;
 
     for (int64_t i = begin; i < end; i++) {
         const int64_t q = e->first + i, *at = e->at + i * e->wide;
         int64_t found = e->wide, size = 0, numbers[GATHER];
+        const float *x, *row[GATHER];
 
         while (found > 0 && at[found - 1] < 0)
             found--;
-        if ((st = wni_queries_read(ctx, e->queries, q, 1, x, e->ld)) != WN_OK) return st;
+        if ((st = wni_queries_take(ctx, e->queries, q, 1, slot, e->ld, &x)) != WN_OK) return st;
         for (int64_t j = 0; j < found; j += GATHER) {
             const int64_t m = wni_min(GATHER, found - j);
             for (int64_t r = 0; r < m; r++)
                 numbers[r] = wni_queries_row(e->base, at[j + r]);
-            st = wn_pool_gather(ctx, e->base->pool, numbers, m, rows, e->ld);
+            st = wni_pool_take_each(ctx, e->base->pool, numbers, m, rows, e->ld, row);
             if (st != WN_OK) return st;
             for (int64_t r = 0; r < m; r++) {
-                float key = e->kernels->l2sq(x, rows + r * e->ld, e->ld);
+                float key = e->kernels->l2sq(x, row[r], e->ld);
                 if (isfinite(key))
                     wni_topk_push(e->out_key + q * e->k, e->out_at + q * e->k, e->k, &size, -key,
                                   at[j + r]);
