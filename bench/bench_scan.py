@@ -196,10 +196,9 @@ def measure(work, data, program, rounds, blas):
             "isa": runs["winnow"][0]["isa"], "blas": {side: blas[side] for side in runs if side in blas}}
 
 
-def measure_limits(build):
-    """Best rate of each line of `winnow bench` in three runs, by name and shape."""
-    best = {}
-    for _ in range(3):
+def measure_limits(build, best):
+    """Best rate of each line of `winnow bench`, by name and shape, beside those that `best` has already."""
+    for _ in range(2):
         done = subprocess.run([os.path.join(build, "winnow"), "bench", "--json"], check=True, capture_output=True)
         for line in json.loads(done.stdout)["lines"]:
             name = f"{line['name']} {line['shape']}"
@@ -238,7 +237,7 @@ def main():
     peers = sorted({side for w in chosen for side in w.sides if side not in LABELS and side == peer_of(side)})
     try:
         program, data = compile_ours(build, folder), Data(folder)
-        limits = measure_limits(build)
+        limits = measure_limits(build, {})
         blas = bench_scan_blas.choose(peer_command, peers, folder)
         for work in all_work:
             path, found = os.path.join(store, f"{work.name}.json"), None
@@ -252,6 +251,7 @@ def main():
                     found = json.load(f)
             if found:
                 kept[work.name] = found
+        measure_limits(build, limits)
     finally:
         for name in os.listdir(folder):
             os.remove(os.path.join(folder, name))
