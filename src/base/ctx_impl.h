@@ -32,6 +32,7 @@ struct wn_ctx {
     atomic_llong filter_rows, filter_verified, filter_candidates,
         filter_plain;  /* wn_filter_counts */
     int filter_always; /* tests: the filter at every level and size; 2: in bf16 where it can be */
+    int bounds_always; /* tests: k-means makes bounds, whatever they save */
     struct wn_folder *folders; /* folders in memory that are alive, see io/memfolder.h */
     int64_t last_folder;
     int64_t poll_ns, last_poll_ns; /* tests set poll_ns to 0: every poll asks */

@@ -155,9 +155,8 @@ wn_status wni_km_new(wn_ctx *ctx, const wn_pool *pool, const wni_km_opt *opt, wn
     if (opt->bounds) {
         WNI_NEW(ctx, km->upper, n);
         WNI_NEW(ctx, km->norm2, n);
-    } else {
-        WNI_NEW(ctx, km->at, chunk);
     }
+    WNI_NEW(ctx, km->at, chunk);
     WNI_TRY(wni_mat_new(ctx, k, km->rows.d, &km->centers));
     WNI_NEW0(ctx, km->half, k);
     WNI_NEW0(ctx, km->move, k);
@@ -325,10 +324,8 @@ void wni_km_estimate(wn_ctx *ctx, int64_t n, int64_t d, const wni_km_opt *opt, w
     run = centers + k * ld * 8 + rows * 4; /* the sums, the labels */
     run += chunk * 24;
     if (opt->bounds)
-        run += rows * 8 + (double)wni_km_play_bytes(ctx, n, d, opt->k);
-    else
-        run +=
-            (double)wni_scan_argmin_bytes(ctx, wni_min(n, WNI_KM_CHUNK), opt->k, d, (int64_t)run);
+        run += rows * 8 + (double)wni_km_play_bytes(ctx, n, d, opt->k) + threads * (k + ld) * 4;
+    run += (double)wni_scan_argmin_bytes(ctx, wni_min(n, WNI_KM_CHUNK), opt->k, d, (int64_t)run);
     run += (double)moved_rows_of(wni_ld(d)) * (ld * 4 + 8) + threads * tile * ld * 4 + ld * 8;
     run += threads * (ld * 4 + (double)((int64_t)1 << 20)); /* column ranges, scan tiles */
     start = k * 8;

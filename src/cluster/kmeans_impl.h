@@ -122,7 +122,7 @@ typedef struct wni_km {
     double sum_norm2, sum_weight;
 
     /* one chunk of an assignment */
-    int32_t *at;  /* without bounds */
+    int32_t *at;  /* of a pass without bounds */
     float *score; /* the same, and repair */
     wni_km_change *change;
     int64_t *count, *looked, *scanned; /* of the ranges */
@@ -130,7 +130,8 @@ typedef struct wni_km {
     const float **moved_at;            /* (moved_rows) where each of them is */
     int64_t moved_rows;
 
-    int assigned;              /* bounds and labels hold */
+    int assigned;              /* labels hold, and bounds but for fresh groups */
+    double last_move;          /* of all centres together, at the last forecast */
     int32_t filter_rest;       /* iterations for which the filter stays off */
     double computed, possible; /* row-centre distances */
     int32_t iterations, converged;
@@ -159,8 +160,12 @@ void wni_km_estimate(wn_ctx *ctx, int64_t n, int64_t d, const wni_km_opt *opt, w
 
 /* Assigns every row to its centre; *changed counts the rows whose label is new. */
 wn_status wni_km_assign(wni_km *km, int64_t *changed);
-/* The same by group bounds; the caller has set *changed to 0. */
+/* The same without bounds; the caller has set *changed to 0. */
+wn_status wni_km_dense(wni_km *km, int64_t *changed);
+/* The same by group bounds, or without them where they would skip too little. */
 wn_status wni_km_play(wni_km *km, int64_t *changed);
+/* Whether bounds made now, of groups that are fresh and packed, would pay in the iterations that are left. */
+wn_status wni_km_bounds_pay(wni_km *km, bool *pay);
 /* Nothing is known any more about a row that was given to another centre. */
 void wni_km_play_forget(wni_km *km, int64_t row);
 wn_status wni_km_groups_new(wni_km *km); /* freed with km, whatever happens */

@@ -20,14 +20,11 @@
 #define TILE_FLOATS ((int64_t)1 << 17) /* half of a small L2 */
 #define TILE_ROWS   512
 #define SAMPLE      1024
-/* Shares of pairs in play from which all are looked at, with and without the filter; and the share that is left to
- * f32 from which the filter rests for some iterations. */
-#define DENSE_FILTER 0.6
-#define DENSE        0.6
-#define VAIN         0.5
-#define REST         8
-#define SOON         8   /* rows ahead that are asked for */
-#define FILTER_ROWS  256 /* of all their groups in play, from which coding the centres pays */
+#define DENSE       0.45 /* share of pairs in play from which bounds are given up */
+#define VAIN        0.5  /* share left to f32 from which the filter rests for some iterations */
+#define REST        8
+#define SOON        8   /* rows ahead that are asked for */
+#define FILTER_ROWS 256 /* of all their groups in play, from which coding the centres pays */
 
 static int64_t tile_rows(int64_t ld)
 {
@@ -426,21 +423,31 @@ done:
     return st;
 }
 
-/* Whether this iteration starts with groups of the centres as they are now, and through the filter. */
-static wn_status begin(wni_km *km, wni_km_step *s, wni_filter **filter)
+/* Whether this iteration goes without bounds; else whether it starts with groups of the centres as they are now, and
+ * through the filter. */
+static wn_status begin(wni_km *km, wni_km_step *s, wni_filter **filter, bool *dense)
 {
     wni_km_groups *g = &km->groups;
     int wanted = wni_filter_wanted(km->ctx, km->rows.d, km->k) && km->filter_rest == 0;
     double share = 1;
+    bool pay;
     wn_status st = WN_OK;
 
     *filter = NULL;
+    *dense = !km->assigned;
     if (km->filter_rest > 0) km->filter_rest--;
-    WNI_TRY(wni_km_groups_pack(km));
-    if (km->assigned) WNI_TRY(foresee(km->ctx, s, &share));
-    if (share > (wanted ? DENSE_FILTER : DENSE)) {
+    if (*dense) return WN_OK;
+    if (!g->fresh) {
+        WNI_TRY(wni_km_groups_pack(km));
+        WNI_TRY(foresee(km->ctx, s, &share));
+    }
+    if (share > DENSE) {
         WNI_TRY(wni_km_groups_make(km));
         WNI_TRY(wni_km_groups_pack(km));
+        WNI_TRY(wni_km_bounds_pay(km, &pay));
+        *dense = !pay && !km->ctx->bounds_always;
+        if (*dense) return WN_OK;
+        share = 1;
     }
     if (wanted && (share * (double)km->rows.n >= FILTER_ROWS || km->ctx->filter_always))
         WNI_TRY(wni_filter_new(km->ctx, &g->centers, km->l2 ? g->half : NULL, filter));
@@ -454,10 +461,15 @@ wn_status wni_km_play(wni_km *km, int64_t *changed)
     wni_km_step s = {.km = km, .m = wni_km_margin_of(km), .looked = km->looked};
     wni_filter *filter = NULL;
     double looked = 0;
+    bool dense;
     wn_status st = WN_OK;
 
     s.unit = 1 / g->unit;
-    WNI_TRY(begin(km, &s, &filter));
+    WNI_TRY(begin(km, &s, &filter, &dense));
+    if (dense) {
+        g->fresh = 1;
+        return wni_km_dense(km, changed);
+    }
     s.filter = filter;
     WNI_TRY(wni_ahead_start(km->ctx, km->rows.pool, 0, km->rows.n, 0, &s.ahead));
     s.range = tile_rows(km->rows.ld);

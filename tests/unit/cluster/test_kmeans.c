@@ -90,18 +90,20 @@ static void against_twin(const float *x, int64_t n, int64_t d, int32_t k, wn_met
     ref_kmeans_run(rows, n, d, weights, start, k, metric == WN_COSINE, max_iter, tol, &ref);
     wn_pool_free(pool);
     wn_ctx_free(ctx);
-    for (int way = 0; way < 4; way++) { /* the last two: through the filter, whatever it costs */
-        int bounds = way > 0;
+    /* Without bounds, as it finds best, with bounds; 3, 4: through the filter, whatever it costs; 5: without bounds too */
+    for (int way = 0; way < 6; way++) {
+        int bounds = way > 0 && way < 5;
         wn_kmeans_params p = defaults(k);
         wn_tree *tree;
         wn_partition *got;
 
-        ctx = ts_ctx(2, way == 3 ? WN_ISA_BASE : -1);
+        ctx = ts_ctx(2, way == 4 ? WN_ISA_BASE : -1);
         pool = wrap(ctx, x, n, d, metric);
         p.tol = tol;
         p.max_iter = max_iter;
         p.bounds = bounds;
-        ctx->filter_always = way >= 2;
+        ctx->filter_always = way >= 3;
+        ctx->bounds_always = way >= 2;
         tree = fit(ctx, pool, &p, weights, start);
         got = tree->level[0];
         assert_int_equal(got->report.iterations, ref.iterations);
@@ -112,7 +114,7 @@ static void against_twin(const float *x, int64_t n, int64_t d, int32_t k, wn_met
         assert_memory_equal(got->centers, ref.centers, (size_t)(k * d) * sizeof *ref.centers);
         near(got->report.inertia, ref.inertia, 1e-5);
         if (!bounds) assert_true(got->report.skipped_share == 0);
-        if (way >= 2)
+        if (way >= 3)
             assert_true(wn_ctx_filter_counts(ctx).rows + wn_ctx_filter_counts(ctx).plain > 0);
         wn_tree_free(tree);
         wn_pool_free(pool);
@@ -252,6 +254,26 @@ static void test_bounds_skip(void **state)
     assert_true(tree->level[0]->report.iterations > 4);
     assert_true(tree->level[0]->report.skipped_share > 0.5);
     assert_true(tree->level[0]->report.skipped_share < 1);
+    wn_tree_free(tree);
+    wn_pool_free(pool);
+    free(x);
+    wn_ctx_free(ctx);
+}
+
+/* Where centres move far at every step bounds skip nothing, and none are made. */
+static void test_no_bounds(void **state)
+{
+    wn_ctx *ctx = ts_ctx(2, -1);
+    float *x = ts_normal(3000, 64, 62);
+    wn_pool *pool = wrap(ctx, x, 3000, 64, WN_L2);
+    wn_kmeans_params p = defaults(50);
+    wn_tree *tree;
+
+    (void)state;
+    p.tol = 0;
+    p.max_iter = 3;
+    tree = fit(ctx, pool, &p, NULL, NULL);
+    assert_true(tree->level[0]->report.skipped_share == 0);
     wn_tree_free(tree);
     wn_pool_free(pool);
     free(x);
@@ -884,6 +906,7 @@ int main(void)
         cmocka_unit_test(test_twin_groups),
         cmocka_unit_test(test_chunks),
         cmocka_unit_test(test_bounds_skip),
+        cmocka_unit_test(test_no_bounds),
         cmocka_unit_test(test_same_bytes),
         cmocka_unit_test(test_picks_by_rejection),
         cmocka_unit_test(test_seed_matters),
