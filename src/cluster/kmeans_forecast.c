@@ -19,7 +19,8 @@
  * what all pairs add to that. Measured on white and clustered rows, embedding-like rows and features of images of 128
  * to 768 columns. */
 #define MORE     0.55
-#define NONE     0.42
+#define NONE     0.42 /* NONE_F32 without the filter */
+#define NONE_F32 0.15
 #define ALL      1.3
 #define PAY_BACK 8 /* iterations that are looked ahead */
 
@@ -100,7 +101,7 @@ static double way_of(double slower, int64_t iterations)
     return way < GOING_LEAST ? GOING_LEAST : way > GOING_MOST ? GOING_MOST : way;
 }
 
-wn_status wni_km_bounds_pay(wni_km *km, bool *pay)
+wn_status wni_km_bounds_pay(wni_km *km, bool filter, bool *pay)
 {
     struct forecast f = {.km = km, .m = wni_km_margin_of(km)};
     const int64_t left = wni_min(km->opt.max_iter - km->iterations, PAY_BACK);
@@ -117,7 +118,7 @@ wn_status wni_km_bounds_pay(wni_km *km, bool *pay)
     f.rows = wni_min(km->rows.n, wni_max(ROWS_MIN, wni_min(ROWS_MAX, km->rows.n / ROWS_SHARE)));
     WNI_TRY(wni_parallel(km->ctx, f.rows, STEP, forecast_range, &f));
     share = (double)f.in / ((double)f.rows * (double)km->groups.n);
-    *pay = (double)left * (1 - NONE - (ALL)*share) > MORE;
+    *pay = (double)left * (1 - (filter ? NONE : NONE_F32) - (ALL)*share) > MORE;
 done:
     return st;
 }

@@ -164,8 +164,9 @@ wn_status wni_km_assign(wni_km *km, int64_t *changed);
 wn_status wni_km_dense(wni_km *km, int64_t *changed);
 /* The same by group bounds, or without them where they would skip too little. */
 wn_status wni_km_play(wni_km *km, int64_t *changed);
-/* Whether bounds made now, of groups that are fresh and packed, would pay in the iterations that are left. */
-wn_status wni_km_bounds_pay(wni_km *km, bool *pay);
+/* Whether bounds made now, of groups that are fresh and packed, would pay in the iterations that are left, with the
+ * filter or without it. */
+wn_status wni_km_bounds_pay(wni_km *km, bool filter, bool *pay);
 /* Nothing is known any more about a row that was given to another centre. */
 void wni_km_play_forget(wni_km *km, int64_t row);
 wn_status wni_km_groups_new(wni_km *km); /* freed with km, whatever happens */

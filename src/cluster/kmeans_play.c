@@ -20,11 +20,13 @@
 #define TILE_FLOATS ((int64_t)1 << 17) /* half of a small L2 */
 #define TILE_ROWS   512
 #define SAMPLE      1024
-#define DENSE       0.45 /* share of pairs in play from which bounds are given up */
-#define VAIN        0.5  /* share left to f32 from which the filter rests for some iterations */
-#define REST        8
-#define SOON        8   /* rows ahead that are asked for */
-#define FILTER_ROWS 256 /* of all their groups in play, from which coding the centres pays */
+/* Shares of pairs in play from which bounds are given up, and the share left to f32 from which the filter rests. */
+#define DENSE_FILTER 0.45
+#define DENSE        0.65
+#define VAIN         0.5
+#define REST         8
+#define SOON         8   /* rows ahead that are asked for */
+#define FILTER_ROWS  256 /* of all their groups in play, from which coding the centres pays */
 
 static int64_t tile_rows(int64_t ld)
 {
@@ -428,7 +430,7 @@ done:
 static wn_status begin(wni_km *km, wni_km_step *s, wni_filter **filter, bool *dense)
 {
     wni_km_groups *g = &km->groups;
-    int wanted = wni_filter_wanted(km->ctx, km->rows.d, km->k) && km->filter_rest == 0;
+    bool wanted = wni_filter_wanted(km->ctx, km->rows.d, km->k) && km->filter_rest == 0;
     double share = 1;
     bool pay;
     wn_status st = WN_OK;
@@ -441,10 +443,10 @@ static wn_status begin(wni_km *km, wni_km_step *s, wni_filter **filter, bool *de
         WNI_TRY(wni_km_groups_pack(km));
         WNI_TRY(foresee(km->ctx, s, &share));
     }
-    if (share > DENSE) {
+    if (share > (wanted ? DENSE_FILTER : DENSE)) {
         WNI_TRY(wni_km_groups_make(km));
         WNI_TRY(wni_km_groups_pack(km));
-        WNI_TRY(wni_km_bounds_pay(km, &pay));
+        WNI_TRY(wni_km_bounds_pay(km, wanted, &pay));
         *dense = !pay && !km->ctx->bounds_always;
         if (*dense) return WN_OK;
         share = 1;
