@@ -19,16 +19,16 @@
  * what all pairs add to that. Measured on white and clustered rows, embedding-like rows and features of images of 128
  * to 768 columns. */
 #define MORE     0.55
-#define NONE     0.42 /* NONE_F32 without the filter */
+#define NONE     0.3 /* NONE_F32 without the filter */
 #define NONE_F32 0.15
-#define ALL      1.3
+#define ALL      1.4
 #define PAY_BACK 8 /* iterations that are looked ahead */
 
 /* How far centres go before bounds are drawn in again, in last movements: so many iterations, each as much shorter as
  * the last was; no less and no more than this. */
 #define GOING       4
 #define GOING_LEAST 0.65
-#define GOING_MOST  1.5
+#define GOING_MOST  1.0
 
 struct forecast {
     wni_km *km;

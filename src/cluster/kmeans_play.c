@@ -21,7 +21,7 @@
 #define TILE_ROWS   512
 #define SAMPLE      1024
 /* Shares of pairs in play from which bounds are given up, and the share left to f32 from which the filter rests. */
-#define DENSE_FILTER 0.45
+#define DENSE_FILTER 0.5
 #define DENSE        0.65
 #define VAIN         0.5
 #define REST         8
