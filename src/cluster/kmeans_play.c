@@ -475,7 +475,7 @@ wn_status wni_km_play(wni_km *km, int64_t *changed)
     s.filter = filter;
     WNI_TRY(wni_ahead_start(km->ctx, km->rows.pool, 0, km->rows.n, 0, &s.ahead));
     s.range = tile_rows(km->rows.ld);
-    while (s.range < 4096 && s.range * 2 * km->k * km->rows.ld <= (int64_t)1 << 28)
+    while (s.range < 4096 && s.range * 2 * km->k * km->rows.ld <= (int64_t)1 << 27)
         s.range *= 2;
     for (int64_t first = 0; first < km->rows.n; first += WNI_KM_CHUNK) {
         int64_t n = wni_min(WNI_KM_CHUNK, km->rows.n - first), changes = 0, in_chunk = 0,

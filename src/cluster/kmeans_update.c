@@ -9,15 +9,23 @@
 #include "cluster/kmeans_impl.h"
 #include "pool/pool_use.h"
 
-#define SLICE ((int64_t)64) /* columns that one range adds up */
-#define SOON  8             /* rows ahead that are asked for */
+#define SLICE    ((int64_t)64) /* columns that one range adds up when clusters are few */
+#define CLUSTERS 16            /* a thread, from which they are not */
+#define RANGES   4             /* a thread */
+#define BATCH_FLOATS \
+    ((int64_t)1 << 21) /* of rows that are not copied: they stay in the last cache */
+#define LIST 256       /* changes of a part at a time */
+#define SOON 8         /* rows ahead that are asked for */
 
 /* ---- rows in and out of the sums ----------------------------------------------------------------- */
 
 struct apply {
     wni_km *km;
     const wni_km_change *change;
-    int64_t n, slices, parts;
+    const float
+        *rows; /* of the pool, where they lie; NULL = km->moved_at has those of the changes */
+    int64_t n; /* changes */
+    int64_t slice, slices, parts; /* columns of a range; parts a power of two */
 };
 
 /* Where the rows lie, or else copies of them. */
@@ -41,40 +49,76 @@ done:
     return st;
 }
 
+static const float *row_of(const struct apply *a, int64_t p)
+{
+    return a->rows ? a->rows + a->change[p].row * a->km->rows.ld : a->km->moved_at[p];
+}
+
+/* Takes the listed changes out of the sums or into them, as far as the clusters are of this part. */
+static void sum_some(const struct apply *a, const int32_t *list, int64_t n, int64_t part,
+                     int64_t first, int64_t width)
+{
+    wni_km *km = a->km;
+    const int64_t mask = a->parts - 1, ld = km->rows.ld;
+
+    for (int64_t i = 0; i < n; i++) {
+        const wni_km_change *c = &a->change[list[i]];
+        const float *x = row_of(a, list[i]) + first;
+        const double weight = wni_km_weight(&km->rows, c->row);
+
+        if (i + SOON < n) wni_km_expect(row_of(a, list[i + SOON]) + first, width);
+        if (c->from >= 0 && (c->from & mask) == part)
+            km->rows.kern->fixsum(km->acc + c->from * ld + first, x, km->scale + first, weight, -1,
+                                  width);
+        if ((c->to & mask) == part)
+            km->rows.kern->fixsum(km->acc + c->to * ld + first, x, km->scale + first, weight, 1,
+                                  width);
+    }
+}
+
 /* A range owns the clusters of one residue and one slice of columns: no two ranges write one number, and
  * since the sums are exact, how many parts there are does not matter. */
 static wn_status sum_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
 {
     const struct apply *a = arg;
-    wni_km *km = a->km;
-    int64_t ld = km->rows.ld;
+    const int64_t mask = a->parts - 1;
+    int32_t list[LIST];
 
     (void)ctx;
     (void)worker;
     for (int64_t r = begin; r < end; r++) {
-        int64_t first = r % a->slices * SLICE, part = r / a->slices;
-        int64_t width = wni_min(SLICE, ld - first);
+        const int64_t first = r % a->slices * a->slice, part = r / a->slices;
+        const int64_t width = wni_min(a->slice, a->km->rows.ld - first);
+        int64_t n = 0;
 
         for (int64_t p = 0; p < a->n; p++) {
             const wni_km_change *c = &a->change[p];
-            const float *x = km->moved_at[p] + first;
-            double weight = wni_km_weight(&km->rows, c->row);
 
-            if (p + SOON < a->n) wni_km_expect(km->moved_at[p + SOON] + first, width);
-            if (c->from >= 0 && c->from % a->parts == part)
-                km->rows.kern->fixsum(km->acc + c->from * ld + first, x, km->scale + first, weight,
-                                      -1, width);
-            if (c->to % a->parts == part)
-                km->rows.kern->fixsum(km->acc + c->to * ld + first, x, km->scale + first, weight, 1,
-                                      width);
+            list[n] = (int32_t)p;
+            n += (c->to & mask) == part || (c->from >= 0 && (c->from & mask) == part);
+            if (n < LIST && p + 1 < a->n) continue;
+            sum_some(a, list, n, part, first, width);
+            n = 0;
         }
     }
     return WN_OK;
 }
 
+/* How the sums are cut: whole rows where there are clusters enough for all threads. */
+static void cut(struct apply *a)
+{
+    const int64_t ld = a->km->rows.ld, threads = wn_ctx_threads(a->km->ctx);
+
+    a->slice = a->km->k >= CLUSTERS * threads ? ld : SLICE;
+    a->slices = (ld + a->slice - 1) / a->slice;
+    for (a->parts = 1; a->parts * a->slices < RANGES * threads;)
+        a->parts *= 2;
+}
+
 wn_status wni_km_apply(wni_km *km, const wni_km_change *change, int64_t n)
 {
     struct apply a = {.km = km};
+    int64_t batch = km->moved_rows;
     wn_status st = WN_OK;
 
     for (int64_t p = 0; p < n; p++) {
@@ -88,12 +132,13 @@ wn_status wni_km_apply(wni_km *km, const wni_km_change *change, int64_t n)
         }
     }
     if (!km->track) return WN_OK;
-    a.slices = (km->rows.ld + SLICE - 1) / SLICE;
-    a.parts = wni_max(1, (2 * wn_ctx_threads(km->ctx) + a.slices - 1) / a.slices);
-    for (int64_t p = 0; p < n; p += km->moved_rows) {
+    cut(&a);
+    a.rows = wni_pool_rows_in_place(km->rows.pool, 0, km->rows.n);
+    if (a.rows) batch = wni_max(batch, BATCH_FLOATS / km->rows.ld);
+    for (int64_t p = 0; p < n; p += batch) {
         a.change = change + p;
-        a.n = wni_min(km->moved_rows, n - p);
-        WNI_TRY(wni_parallel(km->ctx, a.n, 256, gather_range, &a));
+        a.n = wni_min(batch, n - p);
+        if (!a.rows) WNI_TRY(wni_parallel(km->ctx, a.n, 256, gather_range, &a));
         WNI_TRY(wni_parallel(km->ctx, a.slices * a.parts, 1, sum_range, &a));
     }
 done:
@@ -162,7 +207,7 @@ static wn_status move_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, i
 
 static int64_t grain_of(const wni_km *km)
 {
-    return wni_max(1, ((int64_t)1 << 18) / km->rows.ld);
+    return wni_max(1, ((int64_t)1 << 14) / km->rows.ld);
 }
 
 static wn_status take_over(wni_km *km, struct update *u)
