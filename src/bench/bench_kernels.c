@@ -50,6 +50,8 @@ static double outer(const wni_meter *meter, float *data, int64_t size, int64_t c
     return 2.0 * (double)(calls * n * WNI_BENCH_COLUMNS * size);
 }
 
+enum { GROUP_ROWS = 60 }; /* whole blocks, as tiles of rows are */
+
 /* One group of 64 columns and no row that needs any of them. */
 static double filter_group(const wni_meter *meter, float *data, int64_t size, int64_t calls,
                            int wide)
@@ -57,28 +59,32 @@ static double filter_group(const wni_meter *meter, float *data, int64_t size, in
     uint8_t *x = (uint8_t *)data;
     int8_t *codes = (int8_t *)(data + WNI_BENCH_ROWS * size);
     float numbers[WNI_GROUP8] __attribute__((aligned(64))) = {0};
-    float scale[WNI_BENCH_ROWS], need[WNI_BENCH_ROWS], best[WNI_BENCH_ROWS];
-    int32_t start[WNI_GROUP8] __attribute__((aligned(64))) = {0};
+    float scale[GROUP_ROWS], need[GROUP_ROWS], best[GROUP_ROWS];
+    int32_t start[WNI_GROUP8] __attribute__((aligned(64))) = {0}, mark[GROUP_ROWS];
+    int64_t passed = 0;
     const wni_group8 group = {.codes = codes,
                               .start = start,
                               .scale = numbers,
                               .spread = numbers,
                               .high = numbers,
-                              .low = numbers};
-    const wni_rows8 rows = {.scale = scale, .need = need, .best = best};
+                              .low = numbers,
+                              .lift = start};
+    const wni_rows8 rows = {
+        .scale = scale, .need = need, .best = best, .mark = mark, .passed = &passed};
     const wni_hits8 none = {NULL, NULL, NULL, NULL};
 
-    for (int i = 0; i < WNI_BENCH_ROWS; i++) {
+    for (int i = 0; i < GROUP_ROWS; i++) {
         scale[i] = 1;
+        mark[i] = INT32_MAX;
         need[i] = best[i] = INFINITY;
     }
     for (int64_t c = 0; c < calls; c++)
         if (wide)
             meter->kernels->dots16(&group, (uint16_t *)(data + WNI_BENCH_ROWS * size),
-                                   (uint16_t *)data, WNI_BENCH_ROWS, size, &rows, &none);
+                                   (uint16_t *)data, GROUP_ROWS, size, &rows, &none);
         else
-            meter->kernels->dots8(&group, x, WNI_BENCH_ROWS, size, &rows, &none);
-    return 2.0 * (double)(calls * WNI_BENCH_ROWS * WNI_GROUP8 * size);
+            meter->kernels->dots8(&group, x, GROUP_ROWS, size, &rows, &none);
+    return 2.0 * (double)(calls * GROUP_ROWS * WNI_GROUP8 * size);
 }
 
 static double dots8(const wni_meter *meter, float *data, int64_t size, int64_t calls)
@@ -192,9 +198,9 @@ wn_status wni_bench_kernels(wni_meter *meter)
         {"dots", "61 x 253, d 256", "GFLOP/s", WNI_LIMIT_F32, odd_dots, 256, WN_ISA_BASE},
         {"dots", "64 x 256, d 768", "GFLOP/s", WNI_LIMIT_F32, dots, 768, WN_ISA_BASE},
         {"dots", "32 x 256, d 4096", "GFLOP/s", WNI_LIMIT_F32, dots, 4096, WN_ISA_BASE},
-        {"dots8", "64 x 64, d 128", "Gop/s", WNI_LIMIT_I8, dots8, 128, WN_ISA_VNNI},
-        {"dots8", "64 x 64, d 768", "Gop/s", WNI_LIMIT_I8, dots8, 768, WN_ISA_VNNI},
-        {"dots16", "64 x 64, d 256", "GFLOP/s", NULL, dots16, 256, WN_ISA_BF16},
+        {"dots8", "60 x 64, d 128", "Gop/s", WNI_LIMIT_I8, dots8, 128, WN_ISA_VNNI},
+        {"dots8", "60 x 64, d 768", "Gop/s", WNI_LIMIT_I8, dots8, 768, WN_ISA_VNNI},
+        {"dots16", "60 x 64, d 256", "GFLOP/s", NULL, dots16, 256, WN_ISA_BF16},
         {"l2sq_at", "1 x 256, d 256", "GFLOP/s", WNI_LIMIT_F32, l2sq, D, WN_ISA_BASE},
         {"outer", "20 x 256, d 256", "GFLOP/s", WNI_LIMIT_F32, outer, D, WN_ISA_BASE},
         {"best", "256 scores", "G/s", NULL, best, D, WN_ISA_BASE},

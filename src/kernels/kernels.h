@@ -52,7 +52,11 @@ enum {
  *
  * With a head, a variant may first look at the first `head` dimensions, I' of them, and pass over a row that has no
  * upper to reach with I' + rest[row] * rest[c] for I: the outcome is the same, since
- * rest[row] * rest[c] >= |I - I'| + ld 2^-10, which is more than I' and I lose when they become f32. */
+ * rest[row] * rest[c] >= |I - I'| + ld 2^-10, which is more than I' and I lose when they become f32.
+ *
+ * With marks, a variant may pass over a row that has I + lift[c] < mark[row] in all its columns, or
+ * with a head I' + lift[c], and with `other` also + lift_other[c] < mark_other[row]: the outcome is the
+ * same, since where an upper reaches need one of these does not hold (marks8, lifts8). */
 enum { WNI_GROUP8 = 64, WNI_PANEL8 = 16 };
 typedef struct wni_group8 {
     const int8_t
@@ -63,8 +67,9 @@ typedef struct wni_group8 {
     const float *other; /* (64) no NaN, not -inf, a sum with own no less than -FLT_MAX; or NULL */
     int64_t head;       /* dimensions, a multiple of 16 below ld; 0 = no head */
     const int32_t
-        *head_start;    /* (64) -128 x the sum of the column's first `head` codes; 64-byte lines */
-    const float *rest;  /* (64) finite; 64-byte lines */
+        *head_start;   /* (64) -128 x the sum of the column's first `head` codes; 64-byte lines */
+    const float *rest; /* (64) finite; 64-byte lines */
+    const int32_t *lift, *lift_other; /* (64) below 2^29 in size; NULL = no marks, no `other` */
     const int8_t *next; /* codes of the group that comes next, to be fetched meanwhile; or NULL */
 } wni_group8;
 typedef struct wni_rows8 {
@@ -73,9 +78,10 @@ typedef struct wni_rows8 {
     const int32_t *known; /* (m, 2) numbers of columns, -1 = none; or NULL */
     int32_t first;        /* number of row 0 in the hits */
     int keep;
-    const float *own;  /* (m) finite; used with `other` only */
-    const float *rest; /* (m) finite; used with a head only */
-    int64_t *passed;   /* += rows that the head did not pass over; with a head only */
+    const float *own;                 /* (m) finite; used with `other` only */
+    const float *rest;                /* (m) finite; used with a head only */
+    const int32_t *mark, *mark_other; /* (m) with marks; with `other` too */
+    int64_t *passed; /* += rows that the head or the marks did not pass over; with these only */
 } wni_rows8;
 typedef struct wni_hits8 {
     int32_t *row, *column; /* room for 64 m */
@@ -86,6 +92,39 @@ typedef struct wni_hits8 {
 typedef struct wni_pairs8 {
     int32_t *row, *column;
 } wni_pairs8;
+
+/* A row's number x times a column's y, bounded by a sum of one number for each. Whatever the numbers
+ * row and column, and weight > 0,
+ *
+ *     x y >= (x column - weight/2 (x - row)^2)
+ *            + (row (y - column) - (y - column)^2 / (2 weight)),
+ *
+ * since what is left out is (sqrt(weight) (x - row) + (y - column) / sqrt(weight))^2 / 2. It is near
+ * where row and column are the usual numbers, and weight is how much y varies over how much x does. */
+typedef struct wni_product8 {
+    float row, column, weight; /* row, column below 2^60 in size, weight in [2^-60, 2^60] */
+} wni_product8;
+
+/* marks8 and lifts8. With a = (need - origin) / scale[row], b = 1 / scale[row], u = 1 / scale[c],
+ * v = (origin + other[c] - high[c]) u, an upper reaches need (with `other` what its column needs, when
+ * need is `own`) only where, but for roundings,
+ *
+ *     I >= a u + b v - spread[c] u,  with a head  I' >= a u + b v - spread[c] u - rest[row] rest[c].
+ *
+ * Each product is bounded as above (the last with -rest[row] for x); mark is what belongs to the row,
+ * rounded down, lift what belongs to the column with its sign changed, rounded up. For roundings, of
+ * these sums and of upper itself, each of them relative 2^-24 and fewer than 32 in all, 2^-18 of terms
+ * that are larger than what is rounded is taken off: weight (|x| + |row|)^2 and
+ * (|y| + |column|)^2 / weight, together at least twice the size of the product and of every part of its
+ * bound; spread u; and, for a need near origin + other, |origin + other| u most, with most >= b.
+ *
+ * A row with scale 0 has the mark -2^30 (look at it), or 2^31 - 1 where need is +inf; a column with
+ * scale 0 has the lift 2^28, or any -2^28 where high is -inf or other +inf. Marks do not exceed 2^27,
+ * nor lifts 2^28 + 1 in size, for |I| < 2^27. */
+typedef struct wni_guess8 {
+    wni_product8 need, high, rest; /* a u, b v, -rest rest */
+    float origin, most;
+} wni_guess8;
 
 /* Sums that peak_f32 and peak_i8 keep in registers at a time. */
 enum { WNI_PEAK_COPIES = 24 };

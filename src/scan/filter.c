@@ -214,6 +214,7 @@ static wn_status new_filter(wn_ctx *ctx, const wni_mat *base, const float *bias,
     }
     WNI_TRY(wni_parallel(ctx, f->groups, wni_max(RANGE_BYTES / (WNI_GROUP8 * f->ld), 1), pack_range,
                          f));
+    wni_filter_marks(f);
     *out = f;
     f = NULL;
 done:

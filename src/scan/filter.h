@@ -46,6 +46,11 @@
  * rest (Cauchy and Schwarz), which are kept for some heads. The kernel passes over a row none of whose
  * columns could reach need with I' and all of that (filter_head.c chooses the head by what it saves).
  *
+ * Where dots8 multiplies in registers, looking at the sums would cost up to a fifth of them. There it
+ * is given marks (filter_marks.c; the bound stands in kernels.h with wni_guess8): whole numbers by
+ * which it passes over most rows without turning their sums into bounds. What it finds is the same to
+ * the bit.
+ *
  * A filter may be in bf16 (kernel codes16): y' and z' are the nearest bf16 of y / s and z / scale, s and scale the
  * powers of two just below max |y| and max |z|, what is below 2^-60 taken as 0. All of the above holds, but y'.z' is
  * an f32 sum of exact products in any order: off by at most (ld + 2) 2^-23 1.01 |y'| |z'|, however each of its steps
@@ -66,6 +71,13 @@
 
 #include "kernels/kernels.h"
 #include "scan/scan.h"
+
+/* The mean and the standard deviation of some numbers. */
+typedef struct wni_usual8 {
+    double mean, sd;
+} wni_usual8;
+
+enum { WNI_FILTER_HEADS = 8 }; /* at most; parts of a row */
 
 /* A base in 8-bit codes. It borrows `base` and `bias`, which must outlive it unchanged. */
 typedef struct wni_filter {
@@ -89,6 +101,9 @@ typedef struct wni_filter {
     int64_t heads, head_step; /* heads of head_step, 2 head_step, ... dimensions; 0 when wide */
     int32_t *head_start;      /* (groups, heads, 64) as in kernels.h */
     float *rest;              /* (groups, heads, 64) of their codes' norms behind the head */
+    int marks;    /* whether dots8 is given marks, for which the rest is; see wni_guess8 */
+    float origin; /* the usual high */
+    wni_usual8 inverse, room, usual_rest[WNI_FILTER_HEADS]; /* of columns: u, v, rest */
 } wni_filter;
 
 /* Whether this context filters at all: level, option, shape. */
@@ -138,6 +153,15 @@ typedef struct wni_filter_tile {
         double cost;          /* of the longer head, while a shorter one is tried; else 0 */
         int64_t hold, back; /* judgements until a shorter one is tried; and after that one failed */
     } head;
+    int32_t *mark;       /* (2, rows) for dots8: of need, of own */
+    float *marked;       /* (2, rows) needs that the marks belong to */
+    wni_guess8 guess[2]; /* what they are made with */
+    struct {
+        int64_t groups, head; /* seen since load; whose rest is in the marks, -1 = none */
+        int64_t passed;       /* rows of the group that they did not pass over; without a head */
+        int64_t skip, back;   /* groups without marks; so many after the next failure */
+        int guessed;
+    } marking;
     int64_t n_plain;
     double a, b, c; /* A, B, C */
     wni_hits8 hit;  /* (room + 64 rows) */

@@ -7,7 +7,6 @@
 #include "scan/filter.h"
 #include "scan/filter_impl.h"
 
-#define HEADS_MAX  8  /* parts of a row */
 #define STEP_MIN   16 /* dimensions */
 #define JUDGE_ROWS 1536
 #define TRY_ROWS   384
@@ -19,7 +18,7 @@
 
 void wni_filter_heads(wni_filter *f)
 {
-    f->head_step = wni_max(wni_round_up(f->ld / HEADS_MAX, STEP_MIN), STEP_MIN);
+    f->head_step = wni_max(wni_round_up(f->ld / WNI_FILTER_HEADS, STEP_MIN), STEP_MIN);
     f->heads = f->wide ? 0 : (f->ld - 1) / f->head_step;
 }
 

@@ -48,6 +48,14 @@ wn_status wni_filter_choose(wn_ctx *ctx, wni_filter *f);
  * its first codes, each less 128. */
 void wni_filter_rest(const wni_filter *f, const uint8_t *codes, int64_t stride, float *rest,
                      int32_t *sum);
+/* Whether the filter's base can do with marks, and its usual columns; after packing. */
+void wni_filter_marks(wni_filter *f);
+/* Marks for the tile and lifts (2, 64) for the group, set in both; `lift` is on a line and stays until the kernel is
+ * done. Returns 0 where there are none. */
+int wni_filter_mark(const wni_filter *f, wni_filter_tile *t, wni_group8 *group, wni_rows8 *rows,
+                    int32_t *lift);
+/* After a group with marks and without a head. */
+void wni_filter_mark_judge(wni_filter_tile *t);
 /* After a group: whether the head pays, and which is to be used for the next one. */
 void wni_filter_head_judge(const wni_filter *f, wni_filter_tile *t);
 

@@ -24,7 +24,7 @@ int64_t wni_filter_tile_rows(const wn_ctx *ctx, const wni_filter *f, int64_t que
 /* Parts of the block, each rounded up to whole lines. */
 typedef struct parts {
     int64_t x, codes, scale, need, best, own, shift, doubt, plain, count, known, hinted, lead, next,
-        rest, row, column, upper, lower, end;
+        rest, mark, marked, row, column, upper, lower, end;
 } parts;
 
 static int64_t after(int64_t at, int64_t count, size_t bytes)
@@ -52,7 +52,9 @@ static parts parts_of(const wni_filter *f, int64_t rows, int64_t room)
     p.lead = after(p.hinted, rows, sizeof(float));
     p.next = after(p.lead, rows, sizeof(int32_t));
     p.rest = after(p.next, rows, sizeof(int32_t));
-    p.row = after(p.rest, f->heads * rows, sizeof(float));
+    p.mark = after(p.rest, f->heads * rows, sizeof(float));
+    p.marked = after(p.mark, 2 * rows, sizeof(int32_t));
+    p.row = after(p.marked, 2 * rows, sizeof(float));
     p.column = after(p.row, hits, sizeof(int32_t));
     p.upper = after(p.column, hits, sizeof(int32_t));
     p.lower = after(p.upper, hits, sizeof(float));
@@ -92,6 +94,8 @@ wn_status wni_filter_tile_new(wn_ctx *ctx, const wni_filter *f, int64_t rows, in
     out->lead = (int32_t *)(void *)(block + p.lead);
     out->next = (int32_t *)(void *)(block + p.next);
     out->rest = (float *)(void *)(block + p.rest);
+    out->mark = (int32_t *)(void *)(block + p.mark);
+    out->marked = (float *)(void *)(block + p.marked);
     out->head.level = f->heads + 1;
     out->head.back = 1;
     out->hit.row = (int32_t *)(void *)(block + p.row);
@@ -132,6 +136,11 @@ void wni_filter_load_begin(wni_filter_tile *t, int64_t m)
     t->m = m;
     t->hits = 0;
     t->n_plain = 0;
+    t->marking.groups = 0;
+    t->marking.guessed = 0;
+    t->marking.head = -2;
+    t->marking.passed = t->marking.skip = 0;
+    t->marking.back = 1;
     if (t->known) memset(t->known, 0xff, (size_t)m * 2 * sizeof *t->known);
     t->a = t->b = t->c = 0;
     memset(t->count, 0, (size_t)m * sizeof *t->count);
@@ -221,6 +230,29 @@ void wni_filter_tops(const wni_filter *f, const wni_filter_tile *t, int64_t g, f
     f->kernels->tops8(&group, t->codes, t->m, f->ld, t->scale, top);
 }
 
+static void fetch(const void *columns)
+{
+    for (int64_t i = 0; i < WNI_GROUP8 * (int64_t)sizeof(float); i += WNI_ALIGN)
+        __builtin_prefetch((const char *)columns + i);
+}
+
+/* What is needed of group g's columns beside their codes, ahead of time. */
+static void fetch_columns(const wni_filter *f, int64_t g, int64_t head)
+{
+    const int64_t at = g * WNI_GROUP8;
+
+    fetch(f->norm + at);
+    fetch(f->error + at);
+    fetch(f->length + at);
+    fetch(f->scale + at);
+    fetch(f->high + at);
+    if (head < f->heads) {
+        fetch(f->head_start + (g * f->heads + head) * WNI_GROUP8);
+        fetch(f->rest + (g * f->heads + head) * WNI_GROUP8);
+    } else
+        fetch(f->start + at);
+}
+
 static int64_t scan_group(const wni_filter *f, wni_filter_tile *t, int64_t g, int keep,
                           const float *other)
 {
@@ -244,6 +276,7 @@ static int64_t scan_group(const wni_filter *f, wni_filter_tile *t, int64_t g, in
                       .passed = &t->head.passed};
     const wni_hits8 room = {t->hit.row + t->hits, t->hit.column + t->hits, t->hit.upper + t->hits,
                             t->hit.lower + t->hits};
+    int32_t lift[2 * WNI_GROUP8] __attribute__((aligned(WNI_ALIGN)));
     int64_t hits;
 
     spread_of(f, t, at, spread);
@@ -253,12 +286,15 @@ static int64_t scan_group(const wni_filter *f, wni_filter_tile *t, int64_t g, in
         group.rest = f->rest + (g * f->heads + h) * WNI_GROUP8;
         rows.rest = t->rest + h * t->rows;
     }
+    if (g + 1 < f->groups) fetch_columns(f, g + 1, h);
+    wni_filter_mark(f, t, &group, &rows, lift);
     if (f->wide)
         hits =
             f->kernels->dots16(&group, (const uint16_t *)(const void *)f->codes + at * f->ld,
                                (const uint16_t *)(const void *)t->codes, t->m, f->ld, &rows, &room);
     else
         hits = f->kernels->dots8(&group, t->codes, t->m, f->ld, &rows, &room);
+    if (rows.passed == &t->marking.passed) wni_filter_mark_judge(t);
     if (f->heads > 0) wni_filter_head_judge(f, t);
     t->hits += hits;
     return hits;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A row of a block leaves the fast path when one of its 64 columns reaches what it needs. With a head that is first
- * asked of the head and the most that the rest may add. Rows that may reach are listed, and taken again with all
- * dimensions: so blocks follow each other without a branch that is hard to foresee.
+ * A row of a block leaves the fast path when one of its 64 columns reaches what it needs. With marks
+ * that is first asked of whole numbers, while the sums are in registers. With a head that is first
+ * asked of the head and the most that the rest may add. Rows that may reach are listed, and taken
+ * again with all dimensions: so blocks follow each other without a branch that is hard to foresee.
  */
 #include "kernels/dots8/dots8_bounds.h"
 #include "kernels/dots8/products8_vnni.h"
@@ -57,6 +58,46 @@ static __attribute__((noinline)) void head_products(const wni_group8 *g, const u
     wni_products_of6(g, x, ld, g->head, begin, dot);
 }
 
+/* What blocks of 6 rows begin with where rows have marks, and what their sums are then apart from others'. */
+typedef struct marked {
+    int32_t begin[WNI_GROUP8], apart[WNI_GROUP8];
+} marked;
+
+static void mark_columns(const wni_group8 *g, marked *w)
+{
+    const int32_t *start = g->head ? g->head_start : g->start;
+
+    for (int c = 0; c < WNI_GROUP8; c++) {
+        w->begin[c] = start[c] + g->lift[c];
+        if (g->other) w->apart[c] = g->lift_other[c] - g->lift[c];
+    }
+}
+
+/* Which of the 6 rows from r may reach what they need; their sums with lifts in dot (6, 64) if any does. */
+static __attribute__((noinline)) unsigned marked_rows(const wni_group8 *g, const marked *w,
+                                                      const uint8_t *x, int64_t r, int64_t ld,
+                                                      const wni_rows8 *rows, int32_t *dot)
+{
+    return wni_reaching6(g, x + r * ld, ld, ld, w->begin, rows->mark + r, 0, 0, dot);
+}
+
+/* The same by their heads, without the sums. */
+static __attribute__((noinline)) unsigned marked_heads(const wni_group8 *g, const marked *w,
+                                                       const uint8_t *x, int64_t r, int64_t ld,
+                                                       const wni_rows8 *rows)
+{
+    return wni_reaching6(g, x + r * ld, ld, g->head, w->begin, rows->mark + r, 0, 0, 0);
+}
+
+/* Both for rows against rows. */
+static __attribute__((noinline)) unsigned marked_both(const wni_group8 *g, const marked *w,
+                                                      const uint8_t *x, int64_t r, int64_t ld,
+                                                      const wni_rows8 *rows, int32_t *dot)
+{
+    return wni_reaching6(g, x + r * ld, ld, g->head ? g->head : ld, w->begin, rows->mark + r,
+                         w->apart, rows->mark_other + r, g->head ? 0 : dot);
+}
+
 /* The n rows from r on that are listed, all their dimensions, six at a time: those that reach are hits. */
 static __attribute__((noinline)) int64_t finish(const wni_group8 *g, const uint8_t *x, int64_t ld,
                                                 const wni_rows8 *rows, int64_t r,
@@ -87,9 +128,11 @@ static int64_t by_heads(const wni_group8 *g, const uint8_t *x, int64_t m, int64_
                         const wni_rows8 *rows, const wni_hits8 *hits)
 {
     int32_t dot[BLOCK_ROWS * WNI_GROUP8] __attribute__((aligned(64)));
-    int32_t list[SLICE_ROWS + BLOCK_ROWS];
+    int32_t list[SLICE_ROWS + 8];
     int64_t count = 0, ahead = g->next ? 0 : ld;
+    marked w __attribute__((aligned(64)));
 
+    if (g->lift) mark_columns(g, &w);
     for (int64_t r = 0; r < m; r += SLICE_ROWS) {
         const int64_t some = m - r < SLICE_ROWS ? m - r : SLICE_ROWS;
         int64_t n = 0;
@@ -99,13 +142,20 @@ static int64_t by_heads(const wni_group8 *g, const uint8_t *x, int64_t m, int64_
 
             for (; ahead < ld * (r + i) / m; ahead++)
                 _mm_prefetch((const char *)g->next + ahead * LINE, _MM_HINT_T1);
-            head_products(g, x + (r + i) * ld, ld, g->head_start, dot);
-            bits = g->other ? reaching(g, rows, r + i, dot, 1, 1)
-                            : reaching(g, rows, r + i, dot, 1, 0);
-            for (int l = 0; l < BLOCK_ROWS; l++, bits >>= 1) {
-                list[n] = (int32_t)i + l;
-                n += bits & 1;
+            if (g->lift)
+                bits = g->other ? marked_both(g, &w, x, r + i, ld, rows, dot)
+                                : marked_heads(g, &w, x, r + i, ld, rows);
+            else {
+                head_products(g, x + (r + i) * ld, ld, g->head_start, dot);
+                bits = g->other ? reaching(g, rows, r + i, dot, 1, 1)
+                                : reaching(g, rows, r + i, dot, 1, 0);
             }
+            _mm256_storeu_si256(
+                (__m256i *)(void *)(list + n),
+                _mm256_maskz_compress_epi32(
+                    (__mmask8)bits, _mm256_add_epi32(_mm256_set1_epi32((int32_t)i),
+                                                     _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))));
+            n += __builtin_popcount(bits);
         }
         *rows->passed += n;
         count = finish(g, x, ld, rows, r, list, n, hits, count);
@@ -113,29 +163,62 @@ static int64_t by_heads(const wni_group8 *g, const uint8_t *x, int64_t m, int64_
     return count;
 }
 
-int64_t wni_dots8_vnni(const wni_group8 *group, const uint8_t *x, int64_t m, int64_t ld,
-                       const wni_rows8 *rows, const wni_hits8 *hits)
+/* The same with marks and all dimensions. */
+static int64_t by_marks(const wni_group8 *g, const uint8_t *x, int64_t m, int64_t ld,
+                        const wni_rows8 *rows, const wni_hits8 *hits)
 {
     int32_t dot[BLOCK_ROWS * WNI_GROUP8] __attribute__((aligned(64)));
-    int64_t count = 0, r = 0;
+    marked w __attribute__((aligned(64)));
+    int64_t count = 0;
 
-    if (group->head) {
-        r = m / BLOCK_ROWS * BLOCK_ROWS;
-        count = by_heads(group, x, r, ld, rows, hits);
+    mark_columns(g, &w);
+    for (int64_t r = 0; r < m; r += BLOCK_ROWS) {
+        unsigned bits = g->other ? marked_both(g, &w, x, r, ld, rows, dot)
+                                 : marked_rows(g, &w, x, r, ld, rows, dot);
+
+        *rows->passed += __builtin_popcount(bits);
+        for (; bits; bits &= bits - 1) {
+            int32_t *at = dot + __builtin_ctz(bits) * WNI_GROUP8;
+
+            for (int c = 0; c < WNI_GROUP8; c++)
+                at[c] -= g->lift[c];
+            count = wni_dots8_check(g, rows, r + __builtin_ctz(bits), at, hits, count);
+        }
     }
-    for (; r + BLOCK_ROWS <= m; r += BLOCK_ROWS) {
+    return count;
+}
+
+/* The same without marks. */
+static int64_t by_bounds(const wni_group8 *g, const uint8_t *x, int64_t m, int64_t ld,
+                         const wni_rows8 *rows, const wni_hits8 *hits)
+{
+    int32_t dot[BLOCK_ROWS * WNI_GROUP8] __attribute__((aligned(64)));
+    int64_t count = 0;
+
+    for (int64_t r = 0; r < m; r += BLOCK_ROWS) {
         unsigned bits;
 
-        wni_products_of6(group, x + r * ld, ld, ld, group->start, dot);
-        bits = group->other ? reaching(group, rows, r, dot, 0, 1)
-                            : reaching(group, rows, r, dot, 0, 0);
+        wni_products_of6(g, x + r * ld, ld, ld, g->start, dot);
+        bits = g->other ? reaching(g, rows, r, dot, 0, 1) : reaching(g, rows, r, dot, 0, 0);
         for (; bits; bits &= bits - 1) {
             const int i = __builtin_ctz(bits);
 
-            count = row_hits(group, dot + i * WNI_GROUP8, r + i, rows, hits, count);
+            count = row_hits(g, dot + i * WNI_GROUP8, r + i, rows, hits, count);
         }
     }
-    for (; r < m; r++) {
+    return count;
+}
+
+int64_t wni_dots8_vnni(const wni_group8 *group, const uint8_t *x, int64_t m, int64_t ld,
+                       const wni_rows8 *rows, const wni_hits8 *hits)
+{
+    int32_t dot[WNI_GROUP8] __attribute__((aligned(64)));
+    const int64_t whole = m / BLOCK_ROWS * BLOCK_ROWS;
+    int64_t count = group->head   ? by_heads(group, x, whole, ld, rows, hits)
+                    : group->lift ? by_marks(group, x, whole, ld, rows, hits)
+                                  : by_bounds(group, x, whole, ld, rows, hits);
+
+    for (int64_t r = whole; r < m; r++) {
         wni_products1(group, x + r * ld, ld, dot);
         count = wni_dots8_check(group, rows, r, dot, hits, count);
     }

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Marks and lifts for dots8, by which it passes over rows whose sums are far below what they need. They hold whatever
+ * the usual numbers in the guess are; these only decide how few rows are looked at in vain.
+ */
+#include <string.h>
+
+#include "scan/filter.h"
+#include "scan/filter_impl.h"
+
+#define COLUMNS_MAX 4096 /* from which the usual column is taken */
+#define LD_MAX      4096 /* sums are below 2^26 */
+#define ROWS_MIN    24   /* rows that pay for the lifts of a group */
+#define ROWS_SEEN   32   /* of a tile, for a guess */
+#define GUESS_EVERY 64   /* groups; more often while a tile is new */
+#define WORTH       7    /* more than one row in so many looked at costs more than looking at all */
+#define BACK_MAX    16
+#define SD_MIN      0x1p-8 /* of the mean */
+#define NUMBER_MAX  0x1p60
+
+typedef struct usual {
+    double n, sum, square;
+} usual;
+
+static void saw(usual *u, double v)
+{
+    u->n++;
+    u->sum += v;
+    u->square += v * v;
+}
+
+static wni_usual8 usual_of(const usual *u)
+{
+    const double mean = u->n > 0 ? u->sum / u->n : 0;
+    const double var = u->n > 0 ? u->square / u->n - mean * mean : 0;
+
+    return (wni_usual8){mean, fmax(sqrt(fmax(var, 0)), SD_MIN * fabs(mean))};
+}
+
+static float within(double v, double most)
+{
+    return (float)fmin(fmax(v, -most), most);
+}
+
+static wni_product8 pair_of(wni_usual8 row, wni_usual8 column)
+{
+    const double weight = row.sd > 0 ? column.sd / row.sd : 1;
+
+    return (wni_product8){within(row.mean, NUMBER_MAX / 2), within(column.mean, NUMBER_MAX / 2),
+                          (float)fmin(fmax(weight, 2 / NUMBER_MAX), NUMBER_MAX / 2)};
+}
+
+void wni_filter_marks(wni_filter *f)
+{
+    const wni_kernels *with = wni_kernels_at(WN_ISA_VNNI);
+    const int64_t n = wni_min(f->n, COLUMNS_MAX);
+    usual high = {0}, inverse = {0}, room = {0}, rest;
+
+    f->marks = !f->wide && f->ld <= LD_MAX && f->kernels->dots8 == with->dots8 &&
+               with->dots8 != wni_kernels_at(WN_ISA_BASE)->dots8;
+    if (!f->marks) return;
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t c = i * f->n / n;
+
+        if (f->scale[c] > 0) saw(&high, (double)f->high[c]);
+    }
+    f->origin = (float)usual_of(&high).mean;
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t c = i * f->n / n;
+        const double u = 1 / (double)f->scale[c];
+
+        if (!(f->scale[c] > 0)) continue;
+        saw(&inverse, u);
+        saw(&room, ((double)f->origin - (double)f->high[c]) * u);
+    }
+    f->inverse = usual_of(&inverse);
+    f->room = usual_of(&room);
+    for (int64_t h = 0; h < f->heads; h++) {
+        memset(&rest, 0, sizeof rest);
+        for (int64_t i = 0; i < n; i++) {
+            const int64_t c = i * f->n / n;
+
+            saw(&rest,
+                (double)f->rest[(c / WNI_GROUP8 * f->heads + h) * WNI_GROUP8 + c % WNI_GROUP8]);
+        }
+        f->usual_rest[h] = usual_of(&rest);
+    }
+}
+
+/* What rows need above origin, and what they are divided by. Returns whether most rows need anything. */
+static int guess_rows(const wni_filter_tile *t, const float *need, float origin, wni_usual8 *needs,
+                      wni_usual8 *inverse, float *most)
+{
+    const int64_t step = wni_max(t->m / ROWS_SEEN, 1);
+    float least = FLT_MAX;
+    usual a = {0}, b = {0};
+
+    for (int64_t r = 0; r < t->m; r++)
+        least = t->plain[r] || t->scale[r] > least ? least : t->scale[r];
+    *most = 1 / least;
+    for (int64_t r = 0; r < t->m; r += step) {
+        const float one = 1 / t->scale[r];
+
+        if (t->plain[r]) continue;
+        saw(&b, (double)one);
+        if (fabsf(need[r]) < (float)NUMBER_MAX)
+            saw(&a, ((double)need[r] - (double)origin) * (double)one);
+    }
+    *needs = usual_of(&a);
+    *inverse = usual_of(&b);
+    return 2 * a.n > b.n;
+}
+
+/* The same of needs that columns have. */
+static int guess_others(const wni_group8 *group, const float *other, float *origin,
+                        wni_usual8 *columns)
+{
+    usual mean = {0}, room = {0};
+
+    for (int pass = 0; pass < 2; pass++)
+        for (int c = 0; c < WNI_GROUP8; c++) {
+            const double v = (double)other[c] - (double)group->high[c];
+
+            if (!(group->scale[c] > 0 && fabs(v) < NUMBER_MAX)) continue;
+            if (pass == 0)
+                saw(&mean, v);
+            else
+                saw(&room, ((double)*origin + v) / (double)group->scale[c]);
+            if (pass == 0) *origin = (float)-(mean.sum / mean.n);
+        }
+    *columns = usual_of(&room);
+    return 2 * (int64_t)mean.n > WNI_GROUP8;
+}
+
+static int guess(const wni_filter *f, wni_filter_tile *t, const wni_group8 *group,
+                 const float *other)
+{
+    wni_guess8 *one = &t->guess[0], *two = &t->guess[1];
+    wni_usual8 needs, inverse, columns;
+
+    one->origin = f->origin;
+    if (!guess_rows(t, t->need, f->origin, &needs, &inverse, &one->most)) return 0;
+    one->need = pair_of(needs, f->inverse);
+    one->high = pair_of(inverse, f->room);
+    if (!other) return 1;
+    if (!guess_others(group, other, &two->origin, &columns)) return 0;
+    if (!guess_rows(t, t->own, two->origin, &needs, &inverse, &two->most)) return 0;
+    two->need = pair_of(needs, f->inverse);
+    two->high = pair_of(inverse, columns);
+    return 1;
+}
+
+static void guess_rest(const wni_filter *f, wni_filter_tile *t, int64_t head)
+{
+    usual rest = {0};
+
+    for (int64_t r = 0; r < t->m; r++)
+        saw(&rest, -(double)t->rest[head * t->rows + r]);
+    t->guess[0].rest = t->guess[1].rest = pair_of(usual_of(&rest), f->usual_rest[head]);
+}
+
+/* The marks of a guess, if what they are made of has changed. */
+static void mark(const wni_filter *f, wni_filter_tile *t, int which, const float *need,
+                 const float *rest, int stale)
+{
+    float *seen = t->marked + which * t->rows;
+    const size_t bytes = (size_t)t->m * sizeof *need;
+
+    if (!stale && memcmp(seen, need, bytes) == 0) return;
+    memcpy(seen, need, bytes);
+    f->kernels->marks8(&t->guess[which], t->scale, need, rest, t->m, t->mark + which * t->rows);
+}
+
+int wni_filter_mark(const wni_filter *f, wni_filter_tile *t, wni_group8 *group, wni_rows8 *rows,
+                    int32_t *lift)
+{
+    const int64_t head = group->head ? t->head.level - 1 : -1, seen = t->marking.groups++;
+    const float *rest = group->head ? rows->rest : NULL;
+    int stale = t->marking.head != head;
+
+    if (!f->marks || t->m < ROWS_MIN) return 0;
+    if (t->marking.skip > 0) {
+        t->marking.skip--;
+        return 0;
+    }
+    if (!t->marking.guessed || (seen & (seen - 1)) == 0 || seen % GUESS_EVERY == 0) {
+        t->marking.guessed = guess(f, t, group, group->other);
+        stale = 1;
+    }
+    if (!t->marking.guessed) return 0;
+    if (head >= 0 && t->marking.head != head) guess_rest(f, t, head);
+    t->marking.head = head;
+    mark(f, t, 0, t->need, rest, stale);
+    f->kernels->lifts8(&t->guess[0], group, NULL, lift);
+    if (group->other) {
+        mark(f, t, 1, t->own, rest, stale);
+        f->kernels->lifts8(&t->guess[1], group, group->other, lift + WNI_GROUP8);
+    }
+    group->lift = lift;
+    group->lift_other = lift + WNI_GROUP8;
+    rows->mark = t->mark;
+    rows->mark_other = t->mark + t->rows;
+    if (head < 0) rows->passed = &t->marking.passed;
+    return 1;
+}
+
+void wni_filter_mark_judge(wni_filter_tile *t)
+{
+    if (t->marking.passed > t->m / WORTH) {
+        t->marking.skip = t->marking.back;
+        t->marking.back = wni_min(2 * t->marking.back, BACK_MAX);
+    } else
+        t->marking.back = 1;
+    t->marking.passed = 0;
+}
