@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Tiles of 3 a rows x 4 b rows. 16 registers cannot hold both halves of the 16 lanes of so many sums, so the
- * rows are passed twice: lanes 0..7 first, then lanes 8..15. A group of b rows stays in L1 meanwhile.
+ * rows are passed twice: lanes 0..7 first, then lanes 8..15. A group of b rows stays in L1 meanwhile, while the next
+ * one is asked for.
  * Short rows go another way (dots_narrow.h).
  */
 #include <immintrin.h>
@@ -10,6 +11,13 @@
 #include "kernels/variants.h"
 
 #define GROUP_BYTES 16384
+
+/* Longer rows are cut into pieces, for blocks of LONG_M x LONG_N pairs. */
+#define LONG_LD    1024
+#define LONG_PIECE 512
+#define LONG_M     63
+#define LONG_N     8
+#define LONG_LEAST 15 /* a rows: for fewer, neither copying b rows nor asking for them pays */
 
 #define MIN(x, y) ((x) < (y) ? (x) : (y))
 #define MAX(x, y) ((x) > (y) ? (x) : (y))
@@ -73,14 +81,16 @@ static inline __m128 fold4_2_1(__m256 s0, __m256 s1, __m256 s2, __m256 s3)
     return _mm_unpacklo_ps(_mm256_castps256_ps128(sum), _mm256_extractf128_ps(sum, 1));
 }
 
-/* s[4 * r + c] = half of the lanes of a row r and b row c; `a` and `b` point at that half. */
-static inline void half_3x4(const float *a, const float *b, int64_t ld, __m256 s[12])
+/* s[4 * r + c] += half of the lanes of a row r and b row c in `length` columns; `a` and `b` point at that half, their
+ * rows lda and ldb apart. */
+static inline void half_3x4(const float *a, int64_t lda, const float *b, int64_t ldb,
+                            int64_t length, __m256 s[12])
 {
-    const float *a1 = a + ld, *a2 = a1 + ld, *b1 = b + ld, *b2 = b1 + ld, *b3 = b2 + ld;
-    __m256 s00 = _mm256_setzero_ps(), s01 = s00, s02 = s00, s03 = s00;
-    __m256 s10 = s00, s11 = s00, s12 = s00, s13 = s00, s20 = s00, s21 = s00, s22 = s00, s23 = s00;
+    const float *a1 = a + lda, *a2 = a1 + lda, *b1 = b + ldb, *b2 = b1 + ldb, *b3 = b2 + ldb;
+    __m256 s00 = s[0], s01 = s[1], s02 = s[2], s03 = s[3], s10 = s[4], s11 = s[5], s12 = s[6];
+    __m256 s13 = s[7], s20 = s[8], s21 = s[9], s22 = s[10], s23 = s[11];
 
-    for (int64_t i = 0; i < ld; i += WNI_LANES) {
+    for (int64_t i = 0; i < length; i += WNI_LANES) {
         __m256 x0 = LOAD(a + i), x1 = LOAD(a1 + i), x2 = LOAD(a2 + i), y = LOAD(b + i);
 
         s00 = FMA(x0, y, s00), s10 = FMA(x1, y, s10), s20 = FMA(x2, y, s20);
@@ -95,16 +105,26 @@ static inline void half_3x4(const float *a, const float *b, int64_t ld, __m256 s
     s[6] = s12, s[7] = s13, s[8] = s20, s[9] = s21, s[10] = s22, s[11] = s23;
 }
 
-static inline void tile_3x4(const float *a, const float *b, int64_t ld, float *out, int64_t ldo)
+/* Both halves of all sums, from l + 8 on. */
+static inline void fold_3x4(const __m256 low[12], const __m256 high[12], float *out, int64_t ldo)
 {
-    __m256 low[12], s[12];
+    __m256 s[12];
 
-    half_3x4(a, b, ld, low);
-    half_3x4(a + 8, b + 8, ld, s);
     for (int t = 0; t < 12; t++)
-        s[t] = _mm256_add_ps(low[t], s[t]);
+        s[t] = _mm256_add_ps(low[t], high[t]);
     for (int r = 0; r < 3; r++)
         _mm_storeu_ps(out + r * ldo, fold4_2_1(s[4 * r], s[4 * r + 1], s[4 * r + 2], s[4 * r + 3]));
+}
+
+static inline void tile_3x4(const float *a, const float *b, int64_t ld, float *out, int64_t ldo)
+{
+    __m256 low[12], high[12];
+
+    for (int t = 0; t < 12; t++)
+        low[t] = high[t] = _mm256_setzero_ps();
+    half_3x4(a, ld, b, ld, ld, low);
+    half_3x4(a + 8, ld, b + 8, ld, ld, high);
+    fold_3x4(low, high, out, ldo);
 }
 
 static inline void tile_1x4(const float *a, const float *b, int64_t ld, float *out)
@@ -136,11 +156,54 @@ static inline float tile_1x1(const float *a, const float *b, int64_t ld)
     return wni_tree_256(_mm256_add_ps(low, high));
 }
 
+/* What later tiles will read, asked for a few lines at a time between tiles. */
+static inline const float *fetch(const float *next, int64_t lines)
+{
+    for (const float *end = next + lines * WNI_LANES; next < end; next += WNI_LANES)
+        _mm_prefetch((const char *)next, _MM_HINT_T0);
+    return next;
+}
+
+/* m x n pairs of long rows, m a multiple of 3 and n of 4, in pieces of the rows. Those of b are copied side by side,
+ * so that their lines do not meet in few sets of the cache; the sums of all pairs are kept in between. `more` b rows
+ * follow. */
+static void long_rows(const float *a, int64_t m, const float *b, int64_t n, int64_t more,
+                      int64_t ld, float *out, int64_t ldo)
+{
+    __m256 part[LONG_M / 3 * LONG_N / 4][24];
+    float held[LONG_N * (LONG_PIECE + WNI_LANES)] __attribute__((aligned(64)));
+    const int64_t pieces = (ld + LONG_PIECE - 1) / LONG_PIECE;
+    const int64_t piece = (ld / WNI_LANES + pieces - 1) / pieces * WNI_LANES; /* of equal length */
+    const int64_t ldh = piece + WNI_LANES;
+    const int64_t lines = more * ld / WNI_LANES / (m / 3 * (n / 4) * pieces); /* of each tile */
+    const float *next = b + n * ld;
+
+    for (int64_t from = 0; from < ld; from += piece) {
+        const int64_t length = MIN(piece, ld - from);
+
+        for (int64_t j = 0; j < n; j++)
+            for (int64_t i = 0; i < length; i += 8)
+                STORE(held + j * ldh + i, LOAD(b + j * ld + from + i));
+        for (int64_t i = 0; i < m; i += 3)
+            for (int64_t j = 0; j < n; j += 4) {
+                __m256 *s = part[(i / 3 * LONG_N + j) / 4];
+
+                next = fetch(next, lines);
+                for (int t = 0; t < 24 && from == 0; t++)
+                    s[t] = _mm256_setzero_ps();
+                half_3x4(a + i * ld + from, ld, held + j * ldh, ldh, length, s);
+                half_3x4(a + i * ld + from + 8, ld, held + j * ldh + 8, ldh, length, s + 12);
+                if (from + length == ld) fold_3x4(s, s + 12, out + i * ldo + j, ldo);
+            }
+    }
+}
+
 void wni_dots_avx2(const float *a, int64_t m, const float *b, int64_t n, int64_t ld, float *out,
                    int64_t ldo)
 {
     const int64_t group = MAX(GROUP_BYTES / (ld * (int64_t)sizeof(float)) / 4 * 4, 4);
     const int64_t m3 = m / 3 * 3, n4 = n / 4 * 4;
+    const int pieces = ld > LONG_LD && m3 >= LONG_LEAST;
 
     if (ld <= NARROW_LD && m >= NARROW_ROWS && n >= COLUMNS) {
         const int64_t whole = n / COLUMNS * COLUMNS;
@@ -150,12 +213,20 @@ void wni_dots_avx2(const float *a, int64_t m, const float *b, int64_t n, int64_t
         return;
     }
 
+    for (int64_t i = 0; i < m3 && pieces; i += LONG_M)
+        for (int64_t j = 0; j < n4; j += LONG_N)
+            long_rows(a + i * ld, MIN(LONG_M, m3 - i), b + j * ld, MIN(LONG_N, n4 - j),
+                      MIN(LONG_N, MAX(n4 - j - LONG_N, 0)), ld, out + i * ldo + j, ldo);
     for (int64_t g = 0; g < n4; g += group) {
-        const int64_t end = MIN(g + group, n4);
+        const int64_t end = MIN(g + group, n4), tiles = m3 / 3 * ((end - g) / 4);
+        const int64_t lines = m3 < LONG_LEAST ? 0 : MIN(group, n4 - end) * ld / WNI_LANES / tiles;
+        const float *next = b + end * ld;
 
-        for (int64_t i = 0; i < m3; i += 3)
-            for (int64_t j = g; j < end; j += 4)
+        for (int64_t i = 0; i < m3 && !pieces; i += 3)
+            for (int64_t j = g; j < end; j += 4) {
+                next = fetch(next, lines);
                 tile_3x4(a + i * ld, b + j * ld, ld, out + i * ldo + j, ldo);
+            }
         for (int64_t i = m3; i < m; i++)
             for (int64_t j = g; j < end; j += 4)
                 tile_1x4(a + i * ld, b + j * ld, ld, out + i * ldo + j);
