@@ -143,45 +143,59 @@ look_at_rows(const wni_group8 *g, int64_t panels, const uint8_t *const *x, int64
     return count;
 }
 
+/* The next `rows` rows, numbers at (rows); whether a column of the group is left out of any. */
+static inline __attribute__((always_inline)) int begin(const wni_group8 *g, int64_t panels,
+                                                       const int32_t *at, int64_t rows,
+                                                       const float *scale, const int32_t *skip,
+                                                       const float *need, most8_block *b)
+{
+    const __mmask8 in = (__mmask8)((1 << rows) - 1);
+    const __m256i row = _mm256_maskz_loadu_epi32(in, at);
+    const __m256 none = _mm256_setzero_ps();
+    const __m256i skips =
+        _mm256_mmask_i32gather_epi32(_mm256_set1_epi32(-1), in, row, skip, sizeof *skip);
+
+    _mm256_storeu_ps(b->scale, _mm256_mmask_i32gather_ps(none, in, row, scale, sizeof *scale));
+    _mm256_storeu_ps(b->need, _mm256_mmask_i32gather_ps(none, in, row, need, sizeof *need));
+    _mm256_storeu_si256((__m256i *)(void *)b->skip, skips);
+    for (int64_t i = 0; i < rows; i++)
+        b->most[i] = _mm512_set1_ps(-__builtin_inff());
+    return _mm256_cmplt_epu32_mask(_mm256_sub_epi32(skips, _mm256_set1_epi32(g->first)),
+                                   _mm256_set1_epi32((int32_t)(panels * WNI_PANEL8))) != 0;
+}
+
 int64_t wni_most8_vnni(const wni_group8 *group, int64_t panels, const uint8_t *x, const int32_t *at,
                        int64_t m, int64_t ld, const float *scale, const int32_t *skip,
                        const float *need, float *most, const wni_pairs8 *hits)
 {
+    const uint8_t *row[ROWS];
     int64_t rows, count = 0;
+    most8_block b;
 
     for (int64_t r = 0; r < m; r += rows) {
-        const uint8_t *row[ROWS];
-        most8_block b = {.known = r};
-        int skips = 0;
-
+        b.known = r;
         rows = m - r >= ROWS ? ROWS : m >= FEW ? FEW : 1;
         if (r > m - rows) r = m - rows;
         b.first = r;
         b.known -= r;
-        for (int64_t i = 0; i < rows; i++) {
-            const int32_t t = at[r + i];
-
-            row[i] = x + t * ld;
-            b.scale[i] = scale[t];
-            b.need[i] = need[t];
-            b.skip[i] = skip[t];
-            b.most[i] = _mm512_set1_ps(-__builtin_inff());
-            skips |= skip[t] >= group->first && skip[t] < group->first + panels * WNI_PANEL8;
-        }
-        if (rows == ROWS && skips)
-            count = look_at_rows(group, panels, row, ROWS, ld, 1, &b, hits, count);
-        else if (rows == ROWS)
-            count = look_at_rows(group, panels, row, ROWS, ld, 0, &b, hits, count);
-        else if (rows == FEW)
+        for (int64_t i = 0; i < rows; i++)
+            row[i] = x + at[r + i] * ld;
+        if (rows == ROWS) {
+            if (begin(group, panels, at + r, ROWS, scale, skip, need, &b))
+                count = look_at_rows(group, panels, row, ROWS, ld, 1, &b, hits, count);
+            else
+                count = look_at_rows(group, panels, row, ROWS, ld, 0, &b, hits, count);
+        } else if (rows == FEW) {
+            begin(group, panels, at + r, FEW, scale, skip, need, &b);
             count = look_at_rows(group, panels, row, FEW, ld, 1, &b, hits, count);
-        else
+        } else {
+            begin(group, panels, at + r, 1, scale, skip, need, &b);
             count = look_at_rows(group, panels, row, 1, ld, 1, &b, hits, count);
-        if (rows == 1)
             most[r] = _mm512_reduce_max_ps(b.most[0]);
-        else
-            for (int64_t i = 0; i < rows; i += FEW)
-                _mm_storeu_ps(most + r + i,
-                              tops8_four(b.most[i], b.most[i + 1], b.most[i + 2], b.most[i + 3]));
+        }
+        for (int64_t i = 0; i + FEW <= rows; i += FEW)
+            _mm_storeu_ps(most + r + i,
+                          tops8_four(b.most[i], b.most[i + 1], b.most[i + 2], b.most[i + 3]));
     }
     return count;
 }
