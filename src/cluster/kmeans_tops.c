@@ -172,12 +172,13 @@ static void look(const wni_km_step *s, wni_km_tile *t, const wni_filter_tile *f,
     const wni_km_groups *g = &s->km->groups;
     const int64_t from = group * g->size, end = wni_min(from + g->size, s->km->k);
     float most[LANES], low[LANES];
-    unsigned char whole[LANES];
+    unsigned char whole[LANES] = {0};
+    int many = f->n_plain > 0;
     uint16_t code[LANES];
     int32_t in_f32[LANES];
     int64_t m = 0;
 
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = 0; i < n && f->n_plain > 0; i++)
         whole[i] = t->plain[list[i]];
     for (int64_t at = from; at < end; at += WNI_FILTER_MOST_COLUMNS) {
         const int64_t past = wni_min(at + WNI_FILTER_MOST_COLUMNS, end);
@@ -187,18 +188,25 @@ static void look(const wni_km_step *s, wni_km_tile *t, const wni_filter_tile *f,
         for (int64_t i = 0; i < n; i++)
             low[i] = t->lift[list[i]] - 2 * most[i];
         s->km->rows.kern->bound16(low, n, wni_km_drift_down(g, group), wni_km_bound_scale(g), code);
-        for (int64_t i = 0; i < n; i++) {
-            uint16_t *bound = wni_km_bounds(g, t->row[list[i]], group);
+        if (at == from)
+            for (int64_t i = 0; i < n; i++)
+                *wni_km_bounds(g, t->row[list[i]], group) = code[i];
+        else
+            for (int64_t i = 0; i < n; i++) {
+                uint16_t *bound = wni_km_bounds(g, t->row[list[i]], group);
 
-            if (at == from || code[i] < *bound) *bound = code[i];
+                if (code[i] < *bound) *bound = code[i];
+            }
+        if (hits > MANY(past - at)) {
+            hits = drop_many(t, past - at, hits, whole);
+            many = 1;
         }
-        if (hits > MANY(past - at)) hits = drop_many(t, past - at, hits, whole);
         for (int64_t h = 0; h < hits; h++)
             room.row[h] = list[room.row[h]];
         t->n_hits += hits;
         if (t->n_hits > WAITING) verify(s, t, f, row0, looked);
     }
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = 0; many && i < n; i++)
         if (whole[i]) in_f32[m++] = list[i];
     if (m == 0) return;
     wni_km_look(s, t, group, in_f32, m);
@@ -290,12 +298,13 @@ static wn_status look_at_groups(wn_ctx *ctx, const wni_km_step *s, wni_km_tile *
         int64_t left = 0;
 
         if (group % poll == 0) WNI_TRY(wni_poll(ctx));
-        for (int64_t i = 0; i < in; i++) {
+        for (int64_t i = 0; i < in && g->fresh; i++) {
             const int32_t r = t->list[i];
 
             t->list[left] = r;
             left += t->home[r] != group && t->top_in[r] != group;
         }
+        if (!g->fresh) left = in;
         for (int64_t p = 0; p < left; p += LANES)
             look(s, t, f, row0, group, t->list + p, wni_min(LANES, left - p), looked);
         *scanned += left * wni_min(g->size, km->k - group * g->size);
