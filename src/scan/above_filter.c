@@ -10,11 +10,11 @@
 #include "scan/filter.h"
 
 #define QUERIES_MIN  32
-#define WATCH_GROUPS 16 /* groups after which the hits are judged */
-#define LATE         16 /* one in so many groups may have too many at first, while floors rise */
-#define TRIAL_TILES  2  /* of each thread before bf16 is thought of, and before it is judged */
-#define MEMORY_SHARE 4  /* of what is left of the budget, one part for codes */
-#define CHUNK        64 /* hits verified at once */
+#define WATCH_GROUPS 16  /* groups after which the hits are judged */
+#define LATE         16  /* one in so many groups may have too many at first, while floors rise */
+#define TRIAL_ROWS   384 /* of each thread before bf16 is thought of, and before it is judged */
+#define MEMORY_SHARE 4   /* of what is left of the budget, one part for codes */
+#define CHUNK        64  /* hits verified at once */
 #define PLAIN_ROWS   64
 
 typedef struct work {
@@ -201,7 +201,8 @@ done:
 static wn_status all_queries(wn_ctx *ctx, filtered *s, wni_filter **f)
 {
     wni_filter_width *width = &s->scan->width;
-    const int64_t n = s->scan->above->queries->n, trial = TRIAL_TILES * ctx->threads * s->rows;
+    const int64_t n = s->scan->above->queries->n,
+                  trial = wni_round_up(TRIAL_ROWS, s->rows) * ctx->threads;
     wn_status st = WN_OK;
 
     for (int64_t part; s->q0 < n; s->q0 += part) {
@@ -229,7 +230,7 @@ wn_status wni_above_filtered(wn_ctx *ctx, wni_above_scan *scan, const wni_mat *b
     if (n < QUERIES_MIN && !ctx->filter_always) return WN_OK;
     WNI_TRY(wni_width_start(ctx, &scan->width, block, scan->bias.v, n, MEMORY_SHARE, NULL, &f));
     if (!f) goto done;
-    s.rows = wni_filter_tile_rows(ctx, f, n);
+    s.rows = wni_filter_tall_rows(ctx, f, n);
     if (ctx->threads * (wni_filter_tile_bytes(f, s.rows, 0) + (int64_t)sizeof(work) +
                         PLAIN_ROWS * WNI_SCAN_COLUMNS * (int64_t)sizeof(float)) >
         wni_budget_left(ctx) / MEMORY_SHARE)

@@ -171,6 +171,8 @@ typedef struct wni_filter_tile {
 
 /* Rows of a tile that fit L2, spread over the threads when queries are few. */
 int64_t wni_filter_tile_rows(const wn_ctx *ctx, const wni_filter *f, int64_t queries);
+/* More of them, for a base that L2 does not hold, and as many tiles for each thread. */
+int64_t wni_filter_tall_rows(const wn_ctx *ctx, const wni_filter *f, int64_t queries);
 /* Bytes of such a tile. */
 int64_t wni_filter_tile_bytes(const wni_filter *f, int64_t rows, int64_t room);
 wn_status wni_filter_tile_new(wn_ctx *ctx, const wni_filter *f, int64_t rows, int64_t room,

@@ -8,17 +8,31 @@
 #include "scan/filter_impl.h"
 
 #define TILE_ROWS_MAX  192 /* a multiple of the 6 and 4 rows that kernels take at once */
+#define TALL_ROWS_MAX  576 /* for a base that comes from memory once a tile */
 #define TILE_ROWS_LONG 48  /* at least, however long rows are */
 #define TILE_ROWS_MIN  12
 #define TILE_BYTES     ((int64_t)512 << 10) /* of f32 rows: half of a small L2 */
 
-int64_t wni_filter_tile_rows(const wn_ctx *ctx, const wni_filter *f, int64_t queries)
+static int64_t rows_of(const wn_ctx *ctx, const wni_filter *f, int64_t queries, int64_t most)
 {
-    int64_t rows = wni_min(wni_max(TILE_BYTES / (f->ld * (int64_t)sizeof(float)), TILE_ROWS_LONG),
-                           TILE_ROWS_MAX);
+    int64_t rows =
+        wni_min(wni_max(TILE_BYTES / (f->ld * (int64_t)sizeof(float)), TILE_ROWS_LONG), most);
 
     rows = wni_min(rows, queries / (4 * (int64_t)ctx->threads));
     return wni_max(rows / 12 * 12, TILE_ROWS_MIN);
+}
+
+int64_t wni_filter_tile_rows(const wn_ctx *ctx, const wni_filter *f, int64_t queries)
+{
+    return rows_of(ctx, f, queries, TILE_ROWS_MAX);
+}
+
+int64_t wni_filter_tall_rows(const wn_ctx *ctx, const wni_filter *f, int64_t queries)
+{
+    const int64_t rows = rows_of(ctx, f, queries, TALL_ROWS_MAX);
+    const int64_t tiles = wni_max(wni_round_up((queries + rows - 1) / rows, ctx->threads), 1);
+
+    return wni_min(rows, wni_round_up((queries + tiles - 1) / tiles, TILE_ROWS_MIN));
 }
 
 /* Parts of the block, each rounded up to whole lines. */

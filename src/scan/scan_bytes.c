@@ -17,7 +17,8 @@ int64_t wni_filter_share(const wn_ctx *ctx, int64_t queries, int64_t n, int64_t 
 
     if (!wni_filter_wanted(ctx, d, n)) return 0;
     wni_filter_heads(&narrow);
-    rows = wni_filter_tile_rows(ctx, &narrow, queries);
+    rows = wni_max(wni_filter_tall_rows(ctx, &narrow, queries),
+                   wni_filter_tile_rows(ctx, &narrow, queries));
     bytes = wni_min(ctx->threads * wni_max(wni_filter_tile_bytes(&narrow, rows, HITS_ROW * rows),
                                            wni_filter_tile_bytes(&wide, rows, HITS_ROW * rows)),
                     wni_max(left, 0));
