@@ -207,6 +207,7 @@ wn_status wni_km_lloyd(wni_km *km)
 
     for (;;) {
         if (opt->stage) wni_progress(km->ctx, opt->stage, km->iterations, opt->max_iter);
+        km->last = stop;
         WNI_TRY(wni_km_assign(km, &changed));
         WNI_TRY(wni_km_repair(km, &repaired));
         if (repaired == 0) {
@@ -242,6 +243,7 @@ wn_status wni_km_replace(wni_km *km, const wni_mat *centers)
     wn_status st = WN_OK;
 
     km->track = 0;
+    km->last = true;
     WNI_TRY(wni_km_move_to(km, centers));
     WNI_TRY(wni_km_assign(km, &changed));
 done:

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Whether bounds are worth making. A pass that makes them costs more than one that only finds the nearest centres, and
- * while the centres still move far nothing is skipped by them. So some rows' bounds are measured first, and moved as far
- * as the centres will move next, going by how far they moved last.
+ * Whether bounds are worth making. A pass that makes them costs more than one that only finds the nearest centres,
+ * and while the centres still move far nothing is skipped by them. So some rows' bounds are measured first, and moved
+ * as far as the centres will move next, going by how far they moved last.
  */
 #include <math.h>
 #include <stdatomic.h>
@@ -113,7 +113,7 @@ wn_status wni_km_bounds_pay(wni_km *km, bool filter, bool *pay)
         move += (double)km->move[c];
     km->last_move = move;
     *pay = false;
-    if (left <= 0) return WN_OK;
+    if (left <= 0 || km->last) return WN_OK;
     f.way = way_of(before > 0 && move < before ? move / before : 1, left);
     f.rows = wni_min(km->rows.n, wni_max(ROWS_MIN, wni_min(ROWS_MAX, km->rows.n / ROWS_SHARE)));
     WNI_TRY(wni_parallel(km->ctx, f.rows, STEP, forecast_range, &f));

@@ -131,6 +131,7 @@ typedef struct wni_km {
     int64_t moved_rows;
 
     int assigned;              /* labels hold, and bounds but for fresh groups */
+    bool last;                 /* no assignment follows the next one, as far as is known */
     double last_move;          /* of all centres together, at the last forecast */
     int32_t filter_rest;       /* iterations for which the filter stays off */
     double computed, possible; /* row-centre distances */

@@ -140,21 +140,16 @@ static void own_scores(const wni_km_step *s, const wni_km_tile *t, wni_filter_ti
         const int32_t own = km->labels[row];
 
         if (i + SOON < n) {
-            const int32_t next = km->labels[t->row[i + SOON]];
-
             wni_km_expect(t->x[i + SOON], km->rows.ld);
-            if (next >= 0) wni_km_expect(wni_mat_row(&km->centers, next), km->rows.ld);
+            wni_km_expect(wni_mat_row(&km->centers, km->labels[t->row[i + SOON]]), km->rows.ld);
         }
         t->at[i] = own;
         t->count[i] = 0;
-        t->home[i] = own < 0 ? -1 : km->groups.of[own];
-        t->skip[i] = own < 0 ? -1 : km->groups.place[own];
+        t->home[i] = km->groups.of[own];
+        t->skip[i] = km->groups.place[own];
         norm2[i] = km->norm2[row];
-        t->best[i] = -INFINITY;
-        if (own >= 0) {
-            t->best[i] = kern->dot(t->x[i], wni_mat_row(&km->centers, own), km->rows.ld);
-            if (km->l2) t->best[i] -= km->half[own];
-        }
+        t->best[i] = kern->dot(t->x[i], wni_mat_row(&km->centers, own), km->rows.ld);
+        if (km->l2) t->best[i] -= km->half[own];
         t->own[i] = t->best[i];
         if (s->filter) wni_filter_load_row(s->filter, f, i);
     }
@@ -162,13 +157,12 @@ static void own_scores(const wni_km_step *s, const wni_km_tile *t, wni_filter_ti
     for (int64_t i = 0; i < n; i++) {
         float *held = &km->upper[t->row[i]];
 
-        if (t->at[i] < 0) continue;
         /* A widened one that is smaller holds too. */
         *held = upper[i] = km->groups.fresh || upper[i] < *held ? upper[i] : *held;
     }
     wni_km_reaches(&s->m, norm2, upper, reach, n);
     for (int64_t i = 0; i < n; i++)
-        t->reach[t->row[i] - row0] = t->at[i] < 0 ? INFINITY : reach[i];
+        t->reach[t->row[i] - row0] = reach[i];
 }
 
 /* Read rows list[0..n) against one group: better centres and the group's bounds. */
@@ -284,8 +278,8 @@ static void settle(const wni_km_step *s, const wni_km_tile *t, int64_t n, wni_km
 
         if (own == to) continue;
         km->upper[row] = wni_km_upper(&s->m, km->norm2[row], (double)t->best[i], t->error[i]);
-        if (own >= 0) /* one of the others from now on */
-            wni_km_bound_also(km, row, km->groups.of[own], t->base[i] - 2 * t->own[i]);
+        /* One of the others from now on. */
+        wni_km_bound_also(km, row, km->groups.of[own], t->base[i] - 2 * t->own[i]);
         change[(*changes)++] = (wni_km_change){row, own, to};
         km->labels[row] = to;
     }

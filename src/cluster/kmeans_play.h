@@ -46,8 +46,8 @@ typedef struct wni_km_tile {
     int64_t n_hits;
     float *top_most; /* (tile) of all groups */
     int32_t *top_in; /* (tile) the group that has it, -1 = none */
-    int32_t *home;   /* (tile) group of the centre it had, -1 = none or not fresh */
-    int32_t *skip;   /* (tile) that centre's place, -1 = none */
+    int32_t *home;   /* (tile) group of the centre it had, -1 = not fresh */
+    int32_t *skip;   /* (tile) that centre's place */
 } wni_km_tile;
 
 /* One iteration. */

@@ -90,7 +90,7 @@ static void against_twin(const float *x, int64_t n, int64_t d, int32_t k, wn_met
     ref_kmeans_run(rows, n, d, weights, start, k, metric == WN_COSINE, max_iter, tol, &ref);
     wn_pool_free(pool);
     wn_ctx_free(ctx);
-    /* Without bounds, as it finds best, with bounds; 3, 4: through the filter, whatever it costs; 5: without bounds too */
+    /* Without bounds, as it finds best, with bounds; 3 to 5: through the filter, whatever it costs; 5: no bounds. */
     for (int way = 0; way < 6; way++) {
         int bounds = way > 0 && way < 5;
         wn_kmeans_params p = defaults(k);
