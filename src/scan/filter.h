@@ -181,7 +181,8 @@ void wni_filter_tile_free(wn_ctx *ctx, wni_filter_tile *t);
 
 /* Codes the m rows at t->x; need = best = the lowest number, no hits. Plain rows never hit. */
 void wni_filter_load(const wni_filter *f, wni_filter_tile *t, int64_t m);
-/* The same row by row: begin, then every row once, in any order. */
+/* The same row by row: begin, which forgets all that was known of the rows before, then every row once, in any
+ * order. */
 void wni_filter_load_begin(wni_filter_tile *t, int64_t m);
 void wni_filter_load_row(const wni_filter *f, wni_filter_tile *t, int64_t r);
 

@@ -112,8 +112,7 @@ int wni_self_codes_load(wni_self_codes *c, const wni_filter *f, wni_filter_tile 
     t->plain = c->plain + i;
     t->rest = c->rest + i * c->heads;
     if (n->coded) {
-        t->m = m;
-        t->hits = 0;
+        wni_filter_load_begin(t, m); /* what was known of other rows, like their marks */
         t->n_plain = n->n_plain;
         t->a = n->a;
         t->b = n->b;

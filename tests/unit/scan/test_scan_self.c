@@ -133,6 +133,64 @@ static void every_pair_once_in_several_blocks(void **state)
     }
 }
 
+/* Rows and their negatives, whose mean is 0, so that all of them need the same, by turns long and short: what a worker
+ * knows of one tile must not be taken for another, also where its codes are there already. */
+static void rows_that_need_the_same_are_told_apart(void **state)
+{
+    const int64_t n = 3000, d = 256, half = n / 2;
+    const float floor_of_all = 450;
+    wn_ctx *ctx = ts_ctx(1, -1);
+    float *v = ts_normal(n, d, 3), *scores = malloc((size_t)n * sizeof *scores);
+    wn_pool *pool;
+    wni_queries all;
+    wni_self scan = {.rows = &all, .value = WNI_SELF_DOT, .take = take};
+    seen s = {.n = n};
+    int64_t wanted = 0;
+
+    (void)state;
+    for (int64_t i = 0; i < n; i += 2) {
+        const float by = i / 192 % 2 ? 1.5f : 0.7f;
+        const float *twin = v + (i < half ? 0 : (i - half) * 7 % half * d); /* in the other block */
+
+        for (int64_t j = 0; j < d; j++) {
+            v[i * d + j] = i < half ? by * v[i * d + j] : twin[j];
+            v[(i + 1) * d + j] = -v[i * d + j];
+        }
+    }
+    ts_ok(ctx, wn_pool_wrap(ctx, v, n, d, WN_F32, WN_L2, &pool));
+    all = (wni_queries){pool, NULL, 0, n};
+    s.value = calloc((size_t)(n * n), sizeof *s.value);
+    s.times = calloc((size_t)(n * n), 1);
+    s.busy = (atomic_char *)calloc((size_t)n, sizeof *s.busy);
+    scan.floor = malloc((size_t)n * sizeof *scan.floor);
+    scan.arg = &s;
+    for (int64_t i = 0; i < n; i++)
+        scan.floor[i] = floor_of_all;
+    ctx->filter_always = 1;
+    ctx->budget_bytes = wn_ctx_live_bytes(ctx) + ((int64_t)6 << 20);
+    ts_ok(ctx, wni_scan_self(ctx, &scan));
+    for (int64_t i = 0; i < n; i++) {
+        wni_kernels_of(ctx)->dots(v + i * d, 1, v, n, d, scores, n);
+        for (int64_t j = i + 1; j < n; j++) {
+            const uint8_t times = s.times[i * n + j];
+
+            if (scores[j] >= floor_of_all ? times != 1 : times > 1)
+                fail_msg("pair %d, %d with %g came %d times", (int)i, (int)j, (double)scores[j],
+                         times);
+            wanted += scores[j] >= floor_of_all;
+        }
+    }
+    assert_true(wanted > 400);
+    free(s.value);
+    free(s.times);
+    free((void *)(uintptr_t)s.busy);
+    free(scan.floor);
+    free(scores);
+    free(v);
+    wn_pool_free(pool);
+    wn_ctx_free(ctx);
+}
+
 static void scores_leave_out_pairs_below_both_floors(void **state)
 {
     /* On a line 0 1 3 7: dot - |c|^2 / 2. */
@@ -165,6 +223,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_pair_once),
         cmocka_unit_test(every_pair_once_in_several_blocks),
+        cmocka_unit_test(rows_that_need_the_same_are_told_apart),
         cmocka_unit_test(scores_leave_out_pairs_below_both_floors),
     };
 
