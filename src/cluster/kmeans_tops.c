@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Rows against groups of centres through the int8 filter of src/scan/filter.h. Of a group's centres, but the one that
- * a row has, those whose upper bound reaches the row's best score are verified: they get their canonical scores. The
- * others cannot win. The group's lower bound is that of the closest of all of them, each by what is known of it: with
- * v = base - 2 score for a canonical score and v = lift - 2 upper for an upper bound, the square of the distance is at
- * least v.
+ * a row has, those whose upper bound reaches what the row's best score needs are verified: they get their canonical
+ * scores. The others score less than the best (filter.h), and than any better one that is found later. The group's
+ * lower bound is that of the closest of them all, each by what is known of it: the square of its distance is at least
+ * base - 2 score for a canonical score, lift - 2 upper for an upper bound, both rounded down. First the bound of those
+ * that are not verified is written; each verified one that does not win lowers it, as does a winner when it is beaten
+ * (wni_km_dethrone) and the centre that the row had when that loses (at the end).
  */
 #include <math.h>
 #include <stdatomic.h>
@@ -272,13 +274,9 @@ static wn_status look_at_fresh(wn_ctx *ctx, const wni_km_step *s, wni_km_tile *t
         if (in >= 0 && wni_code16_value(*wni_km_bounds(g, t->row[i], in)) * s->unit >
                            t->reach[t->row[i] - row0] + g->drift_up[in])
             t->top_in[i] = -1;
-        /* Without a score to beat, first that of the largest upper. */
-        if (t->top_in[i] >= 0 && t->home[i] < 0 && !t->plain[i]) t->need[i] = t->top_most[i];
     }
     order_by_group(s, t, t->top_in, n);
     look_in_order(s, t, f, row0, looked, scanned);
-    for (int64_t i = 0; i < n; i++)
-        if (t->home[i] < 0) t->top_in[i] = -1;
 done:
     return st;
 }

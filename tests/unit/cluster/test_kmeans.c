@@ -228,6 +228,22 @@ static void test_twin_groups(void **state)
             }
 }
 
+/* More centres in a group than are looked at together, few of them in question or nearly all. */
+static void test_twin_large_groups(void **state)
+{
+    (void)state;
+    for (int metric = 0; metric < 2; metric++)
+        for (int shift = 0; shift < 2; shift++) {
+            float *x = ts_blobs(900, 8, 40, 0.3, 52, NULL);
+
+            for (int64_t j = 0; j < 900 * 8 && shift; j++)
+                x[j] = 1000 + x[j];
+            against_twin(x, 900, 8, 300, metric, NULL, 0, 12);
+            against_twin(x, 300 * 8 / 3, 3, 290, metric, NULL, 0, 12);
+            free(x);
+        }
+}
+
 /* More rows than one chunk of the assignment. */
 static void test_chunks(void **state)
 {
@@ -904,6 +920,7 @@ int main(void)
         cmocka_unit_test(test_twin_duplicates),
         cmocka_unit_test(test_twin_weights),
         cmocka_unit_test(test_twin_groups),
+        cmocka_unit_test(test_twin_large_groups),
         cmocka_unit_test(test_chunks),
         cmocka_unit_test(test_bounds_skip),
         cmocka_unit_test(test_no_bounds),
