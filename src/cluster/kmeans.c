@@ -315,7 +315,7 @@ wn_status wni_km_partition(wni_km *km, wn_partition **out)
 
 void wni_km_estimate(wn_ctx *ctx, int64_t n, int64_t d, const wni_km_opt *opt, wn_estimate *out)
 {
-    double ld = (double)wni_ld(d), k = (double)opt->k, rows = (double)n, run, start, centers;
+    double ld = (double)wni_ld(d), k = (double)opt->k, rows = (double)n, run, scan, start, centers;
     double chunk = (double)wni_min(n, WNI_KM_CHUNK), threads = wn_ctx_threads(ctx);
     double tile = (double)wni_max(4, wni_min(256, ((int64_t)1 << 15) / wni_ld(d)));
     double flops = 2 * rows * k * (double)d * (opt->max_iter + 1.0);
@@ -327,9 +327,9 @@ void wni_km_estimate(wn_ctx *ctx, int64_t n, int64_t d, const wni_km_opt *opt, w
     run += chunk * 24;
     if (opt->bounds)
         run += rows * 8 + (double)wni_km_play_bytes(ctx, n, d, opt->k) + threads * (k + ld) * 4;
-    run += (double)wni_scan_argmin_bytes(ctx, wni_min(n, WNI_KM_CHUNK), opt->k, d, (int64_t)run);
     run += (double)moved_rows_of(wni_ld(d)) * (ld * 4 + 8) + threads * tile * ld * 4 + ld * 8;
     run += threads * (ld * 4 + (double)((int64_t)1 << 20)); /* column ranges, scan tiles */
+    scan = (double)wni_scan_argmin_bytes(ctx, wni_min(n, WNI_KM_CHUNK), opt->k, d, (int64_t)run);
     start = k * 8;
     if (init == WN_INIT_PP) {
         double batch = fmin(k, 2048);
@@ -341,12 +341,14 @@ void wni_km_estimate(wn_ctx *ctx, int64_t n, int64_t d, const wni_km_opt *opt, w
     } else if (init == WN_INIT_PARALLEL) {
         double cand = (double)wni_km_candidates(n, opt->k);
         start += rows * 8 + cand * (ld * 4 + 40) + k * (ld * 4 + 4) + chunk * 8 +
-                 threads * (4096 * 8 + tile * ld * 4);
+                 threads * (4096 * 8 + tile * ld * 4) +
+                 (double)wni_scan_argmin_bytes(ctx, (int64_t)chunk, opt->k, d, (int64_t)run);
         flops += 2 * rows * cand * (double)d + 3 * cand * k * (double)d;
         passes += 12;
     }
-    /* The seeding is over before the result is copied out: the larger of the two stands. */
-    out->peak_bytes = (int64_t)(run + fmax(start, rows * 4 + k * ((double)d * 4 + 8))) + (1 << 20);
+    /* Seeding, assignments and copying out the result come after each other: the largest stands. */
+    start = fmax(start, fmax(scan, rows * 4 + k * ((double)d * 4 + 8)));
+    out->peak_bytes = (int64_t)(run + start) + (1 << 20);
     out->flops = flops;
     out->bytes_read = passes * rows * (double)d * 4;
 }
