@@ -30,7 +30,10 @@ static wn_status survey_tile(const wni_km_rows *rows, void *arg, int worker, int
 
     for (int64_t i = 0; i < m; i++) {
         const float *v = x + i * rows->ld;
-        float norm2 = rows->kern->dot(v, v, rows->ld);
+        float norm2;
+
+        if (i + WNI_KM_SOON < m) wni_km_expect(v + WNI_KM_SOON * rows->ld, rows->ld);
+        norm2 = rows->kern->dot(v, v, rows->ld);
 
         for (int64_t j = 0; j < rows->ld; j++) {
             float a = fabsf(v[j]);
@@ -266,6 +269,7 @@ static wn_status inertia_tile(const wni_km_rows *rows, void *arg, int worker, in
     for (int64_t i = 0; i < m; i++) {
         const float *c = wni_mat_row(&s->km->centers, s->km->labels[p + i]);
 
+        if (i + WNI_KM_SOON < m) wni_km_expect(x + (i + WNI_KM_SOON) * rows->ld, rows->ld);
         s->sum[p / rows->block] +=
             wni_km_weight(rows, p + i) * (double)rows->kern->l2sq(x + i * rows->ld, c, rows->ld);
     }

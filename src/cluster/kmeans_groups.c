@@ -6,7 +6,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/os.h"
 #include "cluster/kmeans_impl.h"
 #include "scan/filter.h"
 
@@ -41,7 +40,6 @@ wn_status wni_km_groups_new(wni_km *km)
     WNI_NEW0(ctx, g->drift, g->n);
     WNI_NEW(ctx, g->drift_up, g->n);
     WNI_NEW(ctx, g->lower, rows * g->n);
-    wni_os_large_pages(g->lower, (size_t)(rows * g->n) * sizeof *g->lower);
     memset(g->lower + (rows - WNI_KM_LANES) * g->n, 0, (size_t)(WNI_KM_LANES * g->n) * 2);
     WNI_NEW(ctx, g->scratch, wni_km_play_scratch(km->rows.ld, g->size, g->n) * wn_ctx_threads(ctx));
     /* Codes reach to four times the largest distance between two rows. */

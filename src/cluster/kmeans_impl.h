@@ -199,7 +199,9 @@ int64_t wni_km_candidates(int64_t n, int64_t k);
 /* The method that WN_INIT_AUTO stands for. */
 int32_t wni_km_init_of(int32_t init, int64_t k);
 
-/* Asks for a part of a row that will be read soon. */
+/* Asks for a part of a row that will be read soon, so many rows later: memory is then some times as fast as when the
+ * processor has to guess. */
+#define WNI_KM_SOON 16
 static inline void wni_km_expect(const float *x, int64_t n)
 {
     for (int64_t j = 0; j < n && j < 1024; j += 16)

@@ -25,7 +25,6 @@
 #define DENSE        0.65
 #define VAIN         0.5
 #define REST         8
-#define SOON         8   /* rows ahead that are asked for */
 #define FILTER_ROWS  256 /* of all their groups in play, from which coding the centres pays */
 
 static int64_t tile_rows(int64_t ld)
@@ -139,9 +138,10 @@ static void own_scores(const wni_km_step *s, const wni_km_tile *t, wni_filter_ti
         const int64_t row = t->row[i];
         const int32_t own = km->labels[row];
 
-        if (i + SOON < n) {
-            wni_km_expect(t->x[i + SOON], km->rows.ld);
-            wni_km_expect(wni_mat_row(&km->centers, km->labels[t->row[i + SOON]]), km->rows.ld);
+        if (i + WNI_KM_SOON < n) {
+            wni_km_expect(t->x[i + WNI_KM_SOON], km->rows.ld);
+            wni_km_expect(wni_mat_row(&km->centers, km->labels[t->row[i + WNI_KM_SOON]]),
+                          km->rows.ld);
         }
         t->at[i] = own;
         t->count[i] = 0;

@@ -15,7 +15,6 @@
 #define BATCH_FLOATS \
     ((int64_t)1 << 21) /* of rows that are not copied: they stay in the last cache */
 #define LIST 256       /* changes of a part at a time */
-#define SOON 8         /* rows ahead that are asked for */
 
 /* ---- rows in and out of the sums ----------------------------------------------------------------- */
 
@@ -66,7 +65,7 @@ static void sum_some(const struct apply *a, const int32_t *list, int64_t n, int6
         const float *x = row_of(a, list[i]) + first;
         const double weight = wni_km_weight(&km->rows, c->row);
 
-        if (i + SOON < n) wni_km_expect(row_of(a, list[i + SOON]) + first, width);
+        if (i + WNI_KM_SOON < n) wni_km_expect(row_of(a, list[i + WNI_KM_SOON]) + first, width);
         if (c->from >= 0 && (c->from & mask) == part)
             km->rows.kern->fixsum(km->acc + c->from * ld + first, x, km->scale + first, weight, -1,
                                   width);
