@@ -34,20 +34,20 @@ wn_status wni_graph_overflow(wn_ctx *ctx, int64_t row)
                        (long long)row);
 }
 
-/* For a row c within `farthest` of x the true score
- * (|x|^2 - |x - c|^2) / 2 is at least `reach`, and the one computed at least that less the error of a dot
- * product of |x| and |c| <= |x| + farthest and of |c|^2 / 2. */
+/* For a row c within `farthest` of x the true score (|x|^2 - |x - c|^2) / 2 is at least `reach`, and the one computed
+ * at least that less the error of a dot product of |x| and |c| <= |x| + farthest and of |c|^2 / 2. Of that
+ * |c|^2 <= 2 (|x|^2 + farthest^2) and |x| |c| <= (|x|^2 + |c|^2) / 2 are enough. */
 float wni_graph_floor(wn_metric metric, int64_t ld, float half, float farthest)
 {
     const double gamma = ((double)ld / 16 + 8) * 0x1p-23, tiny = (double)ld * 0x1p-147;
     const double norm2 = 2 * (double)half, far = (double)farthest;
     const double radius2 = (metric == WN_COSINE ? 2 * far : far * far) * (1 + gamma) + tiny;
-    const double norm = sqrt(norm2 * (1 + gamma) + tiny), c = norm + sqrt(radius2);
+    const double most2 = norm2 * (1 + gamma) + tiny, c2 = 2 * (most2 + radius2);
     double reach, floor;
 
-    if (!(c * c < 1e37)) return -INFINITY;
+    if (!(c2 < 1e37)) return -INFINITY;
     reach = (norm2 * (1 - gamma) - tiny - radius2) / 2;
-    floor = reach - gamma * (norm * c + c * c / 2) - tiny;
+    floor = reach - gamma * (most2 / 2 + c2) * (1 + 0x1p-40) - tiny;
     return (float)(floor - fabs(floor) * 0x1p-23) - FLT_MIN; /* rounded down */
 }
 

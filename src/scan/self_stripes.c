@@ -291,7 +291,8 @@ static wn_status filtered(wn_ctx *ctx, wni_self_scan *s, int worker, int64_t i, 
     int64_t from = j0, begin = j0;
     wn_status st = WN_OK;
 
-    if (diagonal && s->scan->warm > 0) {
+    /* Rows of later blocks have floors from those before. */
+    if (diagonal && s->scan->warm > 0 && s->left->first == 0) {
         begin = from = wni_min(wni_round_up(i + s->scan->warm, WNI_GROUP8), j1);
         WNI_TRY(plain(ctx, s, worker, i, i + m, i, from, 1));
     }
