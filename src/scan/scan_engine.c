@@ -48,6 +48,14 @@ wn_status wni_queries_take(wn_ctx *ctx, const wni_queries *queries, int64_t q0, 
     return wni_pool_take(ctx, queries->pool, queries->first + q0, m, room, ld, x);
 }
 
+float *wni_queries_in_place(const wni_queries *queries, int64_t q0, int64_t m)
+{
+    const float *rows =
+        queries->rows ? NULL : wni_pool_rows_in_place(queries->pool, queries->first + q0, m);
+
+    return (uintptr_t)rows % WNI_ALIGN == 0 ? (float *)(uintptr_t)rows : NULL;
+}
+
 wn_status wni_queries_ahead(wn_ctx *ctx, const wni_queries *queries, wni_ahead **out)
 {
     *out = NULL;
@@ -218,14 +226,6 @@ int64_t wni_scan_block_rows(int64_t left, int64_t n, int64_t d)
     return wni_min(wni_max(bytes / base_row_bytes(d) / 16 * 16, 16), n);
 }
 
-/* Base rows where they lie, when kernels may take them from there; nobody writes to a block. */
-static float *in_place(const wni_queries *base, int64_t b, int64_t n)
-{
-    const float *rows = base->rows ? NULL : wni_pool_rows_in_place(base->pool, base->first + b, n);
-
-    return (uintptr_t)rows % WNI_ALIGN == 0 ? (float *)(uintptr_t)rows : NULL;
-}
-
 wn_status wni_scan_blocks(wn_ctx *ctx, const wni_queries *base, int half_norms, wni_block_fn use,
                           void *arg)
 {
@@ -244,7 +244,7 @@ wn_status wni_scan_blocks(wn_ctx *ctx, const wni_queries *base, int half_norms, 
         wni_mat block = {NULL, wni_min(room, base->n - b), d, wni_ld(d)};
         load_arg load = {wni_kernels_of(ctx), base, b, &block, 1, half};
 
-        block.v = in_place(base, b, block.n);
+        block.v = wni_queries_in_place(base, b, block.n);
         if (!block.v) {
             if (!copy.v) WNI_TRY(wni_mat_new(ctx, room, d, &copy));
             block.v = copy.v;

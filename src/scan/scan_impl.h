@@ -46,6 +46,9 @@ wn_status wni_queries_read(wn_ctx *ctx, const wni_queries *queries, int64_t q0, 
 wn_status wni_queries_take(wn_ctx *ctx, const wni_queries *queries, int64_t q0, int64_t m,
                            float *room, int64_t ld, const float **x);
 
+/* Where they lie, when kernels may take them all from there, for a matrix that nobody writes to; else NULL. */
+float *wni_queries_in_place(const wni_queries *queries, int64_t q0, int64_t m);
+
 /* Reads ahead of a pass over the queries in their order; see pool_ahead.h. */
 wn_status wni_queries_ahead(wn_ctx *ctx, const wni_queries *queries, wni_ahead **out);
 

@@ -90,6 +90,7 @@ static wn_status play(wn_ctx *ctx, wni_self_scan *s, int64_t done, int64_t total
 typedef struct load_arg {
     const wni_self_scan *s;
     const wni_self_block *to;
+    int in_place;
 } load_arg;
 
 static wn_status load_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, int64_t end)
@@ -97,10 +98,12 @@ static wn_status load_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, i
     const load_arg *l = arg;
     const wni_mat *m = &l->to->rows;
     float *half = l->s->scan->half;
-    wn_status st = wni_queries_read(ctx, l->s->scan->rows, l->to->first + begin, end - begin,
-                                    wni_mat_row(m, begin), m->ld);
+    wn_status st = WN_OK;
 
     (void)worker;
+    if (!l->in_place)
+        st = wni_queries_read(ctx, l->s->scan->rows, l->to->first + begin, end - begin,
+                              wni_mat_row(m, begin), m->ld);
     for (int64_t i = begin; half && st == WN_OK && i < end; i++) {
         const float *row = wni_mat_row(m, i);
 
@@ -158,13 +161,19 @@ static void keep_frame(wn_ctx *ctx, wni_self_scan *s, wni_self_block *left)
 static wn_status load(wn_ctx *ctx, wni_self_scan *s, wni_self_block *to, int64_t first, int64_t n,
                       int64_t others)
 {
-    load_arg arg = {s, to};
+    const int64_t d = wn_pool_dim(s->scan->rows->pool);
+    load_arg arg = {s, to, 1};
     wn_status st;
 
     unpack(ctx, to);
     to->first = first;
-    to->rows.n = n;
-    WNI_TRY(wni_parallel(ctx, n, 64, load_range, &arg));
+    to->rows = (wni_mat){wni_queries_in_place(s->scan->rows, first, n), n, d, wni_ld(d)};
+    if (!to->rows.v) {
+        if (!to->copy.v) WNI_TRY(wni_mat_new(ctx, s->block_rows, d, &to->copy));
+        to->rows.v = to->copy.v;
+        arg.in_place = 0;
+    }
+    if (s->scan->half || !arg.in_place) WNI_TRY(wni_parallel(ctx, n, 64, load_range, &arg));
     WNI_TRY(wni_width_start(ctx, &to->width, &to->rows,
                             s->scan->half ? s->scan->half + first : NULL, others, MEMORY_SHARE,
                             to == s->left ? NULL : s->frame, &to->filter));
@@ -245,8 +254,6 @@ wn_status wni_scan_self(wn_ctx *ctx, wni_self *scan)
     s.alike = !scan->l2 && floors_are_alike(scan, n);
     if (scan->l2) WNI_NEW(ctx, scan->half, n);
     WNI_TRY(wni_self_work_new(ctx, &s));
-    WNI_TRY(wni_mat_new(ctx, rows, d, &a.rows));
-    if (blocks > 1) WNI_TRY(wni_mat_new(ctx, rows, d, &b.rows));
     for (int64_t first = 0; first < n; first += rows) {
         s.left = s.right = &a;
         WNI_TRY(load(ctx, &s, &a, first, wni_min(rows, n - first), wni_min(rows, n - first) / 2));
@@ -271,7 +278,7 @@ done:
     wni_filter_free(ctx, s.frame);
     unpack(ctx, &a);
     unpack(ctx, &b);
-    wni_mat_free(ctx, &a.rows);
-    wni_mat_free(ctx, &b.rows);
+    wni_mat_free(ctx, &a.copy);
+    wni_mat_free(ctx, &b.copy);
     return st;
 }

@@ -11,7 +11,8 @@
 #include "scan/scan_self.h"
 
 typedef struct wni_self_block {
-    wni_mat rows; /* (n, d) */
+    wni_mat rows; /* (n, d) where the pool has them, or in `copy` */
+    wni_mat copy; /* room for a block; v is NULL until it is used */
     int64_t first;
     int64_t stripes, stripe; /* how many, and rows of each, a multiple of 64 */
     wni_filter *filter;      /* of its rows, one of those in width; NULL = f32 */
