@@ -105,24 +105,26 @@ typedef struct wni_product8 {
     float row, column, weight; /* row, column below 2^60 in size, weight in [2^-60, 2^60] */
 } wni_product8;
 
-/* marks8 and lifts8. With a = (need - origin) / scale[row], b = 1 / scale[row], u = 1 / scale[c],
- * v = (origin + other[c] - high[c]) u, an upper reaches need (with `other` what its column needs, when
- * need is `own`) only where, but for roundings,
+/* marks8 and lifts8. With a head the rest of a sum counts for no more than R = rest[row] scale[row] times
+ * C = rest[c] scale[c] in a score. By the bound above, of -R for x, that is at most P + Q, P of the row
+ * alone and Q of the column; without a head P = Q = 0. So an upper reaches need (with `other` what its
+ * column needs, when need is `own`) only where, but for roundings,
  *
- *     I >= a u + b v - spread[c] u,  with a head  I' >= a u + b v - spread[c] u - rest[row] rest[c].
+ *     I or I' >= a u + b v - spread[c] u,   a = (need - P - origin) b,   b = 1 / scale[row],
+ *                                           v = (origin + other[c] - high[c] - Q) u,   u = 1 / scale[c].
  *
- * Each product is bounded as above (the last with -rest[row] for x); mark is what belongs to the row,
- * rounded down, lift what belongs to the column with its sign changed, rounded up. For roundings, of
- * these sums and of upper itself, each of them relative 2^-24 and fewer than 32 in all, 2^-18 of terms
- * that are larger than what is rounded is taken off: weight (|x| + |row|)^2 and
- * (|y| + |column|)^2 / weight, together at least twice the size of the product and of every part of its
- * bound; spread u; and, for a need near origin + other, |origin + other| u most, with most >= b.
+ * Both products are bounded as above; mark is what belongs to the row, rounded down, lift what belongs to
+ * the column with its sign changed, rounded up. For roundings, of these sums and of upper itself, each of
+ * them relative 2^-24 and fewer than 32 in all, 2^-18 of terms that are larger than what is rounded is
+ * taken off, or added to P and Q: weight (|x| + |row|)^2 and (|y| + |column|)^2 / weight for each
+ * product, together at least twice the size of the product and of every part of its bound; spread u; P;
+ * and, for a need near P + origin + other, |origin + other| u most, with most >= b.
  *
  * A row with scale 0 has the mark -2^30 (look at it), or 2^31 - 1 where need is +inf; a column with
  * scale 0 has the lift 2^28, or any -2^28 where high is -inf or other +inf. Marks do not exceed 2^27,
  * nor lifts 2^28 + 1 in size, for |I| < 2^27. */
 typedef struct wni_guess8 {
-    wni_product8 need, high, rest; /* a u, b v, -rest rest */
+    wni_product8 need, high, rest; /* a u, b v, -R C; rest.column is not negative */
     float origin, most;
 } wni_guess8;
 

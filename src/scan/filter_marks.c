@@ -42,7 +42,7 @@ static float within(double v, double most)
     return (float)fmin(fmax(v, -most), most);
 }
 
-static wni_product8 pair_of(wni_usual8 row, wni_usual8 column)
+static wni_product8 product_of(wni_usual8 row, wni_usual8 column)
 {
     const double weight = row.sd > 0 ? column.sd / row.sd : 1;
 
@@ -80,35 +80,54 @@ void wni_filter_marks(wni_filter *f)
         for (int64_t i = 0; i < n; i++) {
             const int64_t c = i * f->n / n;
 
-            saw(&rest,
-                (double)f->rest[(c / WNI_GROUP8 * f->heads + h) * WNI_GROUP8 + c % WNI_GROUP8]);
+            const int64_t at = (c / WNI_GROUP8 * f->heads + h) * WNI_GROUP8 + c % WNI_GROUP8;
+
+            if (f->scale[c] > 0) saw(&rest, (double)f->rest[at] * (double)f->scale[c]);
         }
         f->usual_rest[h] = usual_of(&rest);
     }
 }
 
-/* What rows need above origin, and what they are divided by. Returns whether most rows need anything. */
-static int guess_rows(const wni_filter_tile *t, const float *need, float origin, wni_usual8 *needs,
-                      wni_usual8 *inverse, float *most)
+/* What rows need above origin and what is behind the head (rest NULL = none), divided by their scales,
+ * and that divisor. Returns whether most rows need anything. */
+static int guess_rows(const wni_filter_tile *t, const float *need, const float *rest, double column,
+                      double origin, wni_usual8 *needs, wni_usual8 *inverse)
 {
     const int64_t step = wni_max(t->m / ROWS_SEEN, 1);
-    float least = FLT_MAX;
     usual a = {0}, b = {0};
 
-    for (int64_t r = 0; r < t->m; r++)
-        least = t->plain[r] || t->scale[r] > least ? least : t->scale[r];
-    *most = 1 / least;
     for (int64_t r = 0; r < t->m; r += step) {
-        const float one = 1 / t->scale[r];
+        const double scale = (double)t->scale[r], one = 1 / scale;
+        const double left = (double)need[r] - (rest ? (double)rest[r] * scale * column : 0);
 
         if (t->plain[r]) continue;
-        saw(&b, (double)one);
-        if (fabsf(need[r]) < (float)NUMBER_MAX)
-            saw(&a, ((double)need[r] - (double)origin) * (double)one);
+        saw(&b, one);
+        if (fabs((double)need[r]) < NUMBER_MAX) saw(&a, (left - origin) * one);
     }
     *needs = usual_of(&a);
     *inverse = usual_of(&b);
     return 2 * a.n > b.n;
+}
+
+/* The largest 1 / scale. */
+static float most_of(const wni_filter_tile *t)
+{
+    float least = FLT_MAX;
+
+    for (int64_t r = 0; r < t->m; r++)
+        least = t->plain[r] || t->scale[r] > least ? least : t->scale[r];
+    return 1 / least;
+}
+
+static wni_product8 guess_rest(const wni_filter *f, const wni_filter_tile *t, const float *rest,
+                               int64_t head)
+{
+    const int64_t step = wni_max(t->m / ROWS_SEEN, 1);
+    usual size = {0};
+
+    for (int64_t r = 0; r < t->m; r += step)
+        if (!t->plain[r]) saw(&size, -(double)rest[r] * (double)t->scale[r]);
+    return product_of(usual_of(&size), f->usual_rest[head]);
 }
 
 /* The same of needs that columns have. */
@@ -132,31 +151,32 @@ static int guess_others(const wni_group8 *group, const float *other, float *orig
     return 2 * (int64_t)mean.n > WNI_GROUP8;
 }
 
+/* rest, of the head in use, or NULL. */
 static int guess(const wni_filter *f, wni_filter_tile *t, const wni_group8 *group,
-                 const float *other)
+                 const float *rest, int64_t head)
 {
     wni_guess8 *one = &t->guess[0], *two = &t->guess[1];
-    wni_usual8 needs, inverse, columns;
+    wni_usual8 needs, inverse, room = f->room;
+    double apart = 0, column = 0;
 
+    one->most = two->most = most_of(t);
+    if (rest) {
+        one->rest = two->rest = guess_rest(f, t, rest, head);
+        column = f->usual_rest[head].mean;
+        apart = (double)one->rest.row * f->usual_rest[head].sd * f->inverse.mean;
+    }
     one->origin = f->origin;
-    if (!guess_rows(t, t->need, f->origin, &needs, &inverse, &one->most)) return 0;
-    one->need = pair_of(needs, f->inverse);
-    one->high = pair_of(inverse, f->room);
-    if (!other) return 1;
-    if (!guess_others(group, other, &two->origin, &columns)) return 0;
-    if (!guess_rows(t, t->own, two->origin, &needs, &inverse, &two->most)) return 0;
-    two->need = pair_of(needs, f->inverse);
-    two->high = pair_of(inverse, columns);
+    if (!guess_rows(t, t->need, rest, column, (double)f->origin, &needs, &inverse)) return 0;
+    room.sd = sqrt(room.sd * room.sd + apart * apart);
+    one->need = product_of(needs, f->inverse);
+    one->high = product_of(inverse, room);
+    if (!group->other) return 1;
+    if (!guess_others(group, group->other, &two->origin, &room)) return 0;
+    if (!guess_rows(t, t->own, rest, column, (double)two->origin, &needs, &inverse)) return 0;
+    room.sd = sqrt(room.sd * room.sd + apart * apart);
+    two->need = product_of(needs, f->inverse);
+    two->high = product_of(inverse, room);
     return 1;
-}
-
-static void guess_rest(const wni_filter *f, wni_filter_tile *t, int64_t head)
-{
-    usual rest = {0};
-
-    for (int64_t r = 0; r < t->m; r++)
-        saw(&rest, -(double)t->rest[head * t->rows + r]);
-    t->guess[0].rest = t->guess[1].rest = pair_of(usual_of(&rest), f->usual_rest[head]);
 }
 
 /* The marks of a guess, if what they are made of has changed. */
@@ -183,13 +203,12 @@ int wni_filter_mark(const wni_filter *f, wni_filter_tile *t, wni_group8 *group, 
         t->marking.skip--;
         return 0;
     }
-    if (!t->marking.guessed || (seen & (seen - 1)) == 0 || seen % GUESS_EVERY == 0) {
-        t->marking.guessed = guess(f, t, group, group->other);
+    if (stale || !t->marking.guessed || (seen & (seen - 1)) == 0 || seen % GUESS_EVERY == 0) {
+        t->marking.guessed = guess(f, t, group, rest, head);
+        t->marking.head = head;
         stale = 1;
     }
     if (!t->marking.guessed) return 0;
-    if (head >= 0 && t->marking.head != head) guess_rest(f, t, head);
-    t->marking.head = head;
     mark(f, t, 0, t->need, rest, stale);
     f->kernels->lifts8(&t->guess[0], group, NULL, lift);
     if (group->other) {

@@ -51,7 +51,7 @@ static void make(numbers *n, uint64_t seed, double wide, int ends)
     n->guess = (wni_guess8){
         .need = {(float)(need / row), (float)(1 / column), (float)(row / column / need)},
         .high = {(float)(1 / row), 0, (float)(need / column * row)},
-        .rest = {-700, 700, 1},
+        .rest = {(float)(-700 * row), (float)(700 * column), (float)(column / row)},
         .origin = (float)(need * 0.4),
         .most = ends ? 0x1p60f : (float)(1 / row)};
     n->guess.need.weight = fabsf(n->guess.need.weight),

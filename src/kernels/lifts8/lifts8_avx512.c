@@ -39,15 +39,18 @@ void wni_lifts8_avx512(const wni_guess8 *guess, const wni_group8 *group, const f
         const __m512 scale = _mm512_loadu_ps(group->scale + c);
         const __m512 u = _mm512_div_ps(_mm512_set1_ps(1), scale);
         const __m512 base = other ? _mm512_add_ps(origin, _mm512_loadu_ps(other + c)) : origin;
-        const __m512 room = _mm512_sub_ps(base, _mm512_loadu_ps(group->high + c));
+        __m512 room = _mm512_sub_ps(base, _mm512_loadu_ps(group->high + c));
         const __mmask16 off = _mm512_cmp_ps_mask(scale, zero, _CMP_EQ_OQ);
         const __mmask16 absent =
             _mm512_cmp_ps_mask(room, _mm512_set1_ps(__builtin_inff()), _CMP_EQ_OQ);
         __m512 sum = column_part(&needs, u, zero);
         __m512i whole;
 
+        if (group->head)
+            room = _mm512_add_ps(
+                room,
+                column_part(&rests, _mm512_mul_ps(_mm512_loadu_ps(group->rest + c), scale), zero));
         sum = column_part(&highs, _mm512_mul_ps(room, u), sum);
-        if (group->head) sum = column_part(&rests, _mm512_loadu_ps(group->rest + c), sum);
         sum = _mm512_fmadd_ps(_mm512_set1_ps(-(1 + 0x1p-18f)),
                               _mm512_mul_ps(_mm512_loadu_ps(group->spread + c), u), sum);
         sum = _mm512_fmadd_ps(_mm512_mul_ps(margin, _mm512_abs_ps(base)), u, sum);

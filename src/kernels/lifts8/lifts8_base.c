@@ -35,17 +35,16 @@ void wni_lifts8_base(const wni_guess8 *guess, const wni_group8 *group, const flo
 {
     for (int c = 0; c < WNI_GROUP8; c++) {
         const float base = other ? guess->origin + other[c] : guess->origin;
-        const float room = base - group->high[c];
-        float u, sum;
+        float room = base - group->high[c], u, sum;
 
         if (group->scale[c] == 0 || room > FLT_MAX) {
             lift[c] = room > FLT_MAX ? -(1 << 28) : 1 << 28;
             continue;
         }
         u = 1 / group->scale[c];
+        if (group->head) room += column_part(&guess->rest, group->rest[c] * group->scale[c], 0);
         sum = column_part(&guess->need, u, 0);
         sum = column_part(&guess->high, room * u, sum);
-        if (group->head) sum = column_part(&guess->rest, group->rest[c], sum);
         sum = wni_fused(-(1 + 0x1p-18f), group->spread[c] * u, sum);
         sum = wni_fused(-(0x1p-18f * guess->most * size_of(base)), u, sum);
         lift[c] = lift_of(sum);

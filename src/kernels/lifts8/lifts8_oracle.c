@@ -20,8 +20,8 @@ void wni_lifts8_oracle(const wni_guess8 *guess, const wni_group8 *group, const f
         float u = 1 / group->scale[c], base = other ? guess->origin + other[c] : guess->origin;
         float room = base - group->high[c], sum = column_part(&guess->need, u, 0);
 
+        if (group->head) room += column_part(&guess->rest, group->rest[c] * group->scale[c], 0);
         sum = column_part(&guess->high, room * u, sum);
-        if (group->head) sum = column_part(&guess->rest, group->rest[c], sum);
         sum = fmaf(-(1 + 0x1p-18f), group->spread[c] * u, sum);
         sum = fmaf(-(0x1p-18f * guess->most * fabsf(base)), u, sum);
         if (!(sum > -0x1p28f)) sum = -0x1p28f; /* NaN too */

@@ -34,16 +34,20 @@ void wni_marks8_base(const wni_guess8 *guess, const float *scale, const float *n
                      const float *rest, int64_t m, int32_t *mark)
 {
     for (int64_t r = 0; r < m; r++) {
-        float b, sum;
+        float b, left = need[r], sum;
 
         if (scale[r] == 0) {
             mark[r] = need[r] > FLT_MAX ? INT32_MAX : -(1 << 30);
             continue;
         }
         b = 1 / scale[r];
-        sum = row_part(&guess->need, (need[r] - guess->origin) * b, 0);
+        if (rest) {
+            const float part = row_part(&guess->rest, -(rest[r] * scale[r]), 0);
+
+            left += wni_fused(0x1p-18f, part, part); /* part is not above 0 */
+        }
+        sum = row_part(&guess->need, (left - guess->origin) * b, 0);
         sum = row_part(&guess->high, b, sum);
-        if (rest) sum = row_part(&guess->rest, -rest[r], sum);
         mark[r] = mark_of(sum);
     }
 }

@@ -17,10 +17,15 @@ void wni_marks8_oracle(const wni_guess8 *guess, const float *scale, const float 
                        const float *rest, int64_t m, int32_t *mark)
 {
     for (int64_t r = 0; r < m; r++) {
-        float b = 1 / scale[r], sum = row_part(&guess->need, (need[r] - guess->origin) * b, 0);
+        float b = 1 / scale[r], left = need[r], sum;
 
+        if (rest) {
+            float part = row_part(&guess->rest, -(rest[r] * scale[r]), 0);
+
+            left += fmaf(0x1p-18f, part, part); /* part is not above 0 */
+        }
+        sum = row_part(&guess->need, (left - guess->origin) * b, 0);
         sum = row_part(&guess->high, b, sum);
-        if (rest) sum = row_part(&guess->rest, -rest[r], sum);
         if (!(sum > -0x1p30f)) sum = -0x1p30f; /* NaN too */
         if (sum > 0x1p27f) sum = 0x1p27f;
         mark[r] = (int32_t)floorf(sum) - 1;
