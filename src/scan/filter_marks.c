@@ -12,8 +12,10 @@
 #define LD_MAX      4096 /* sums are below 2^26 */
 #define ROWS_MIN    24   /* rows that pay for the lifts of a group */
 #define ROWS_SEEN   32   /* of a tile, for a guess */
-#define GUESS_EVERY 64   /* groups; more often while a tile is new */
-#define WORTH       7    /* more than one row in so many looked at costs more than looking at all */
+#define GUESS_EVERY 64   /* groups */
+#define MARK_EVERY  4    /* groups, where needs have risen; but */
+#define MARK_ALL    8    /* all of the first */
+#define WORTH       9    /* more than one row in so many looked at costs more than looking at all */
 #define BACK_MAX    16
 #define SD_MIN      0x1p-8 /* of the mean */
 #define NUMBER_MAX  0x1p60
@@ -179,16 +181,43 @@ static int guess(const wni_filter *f, wni_filter_tile *t, const wni_group8 *grou
     return 1;
 }
 
-/* The marks of a guess, if what they are made of has changed. */
+/* Whether the n marks made of `seen` still hold: no need is lower; and whether they are worth another few groups. */
+static int still_good(const float *seen, const float *need, int64_t n, int64_t groups)
+{
+    int lower = 0, higher = 0;
+
+    for (int64_t r = 0; r < n; r++) {
+        lower |= need[r] < seen[r];
+        higher |= need[r] > seen[r];
+    }
+    return !lower && (!higher || (groups >= MARK_ALL && groups % MARK_EVERY > 0));
+}
+
+/* The marks of a guess. */
 static void mark(const wni_filter *f, wni_filter_tile *t, int which, const float *need,
                  const float *rest, int stale)
 {
     float *seen = t->marked + which * t->rows;
-    const size_t bytes = (size_t)t->m * sizeof *need;
 
-    if (!stale && memcmp(seen, need, bytes) == 0) return;
-    memcpy(seen, need, bytes);
+    if (!stale && still_good(seen, need, t->m, t->marking.groups)) return;
+    memcpy(seen, need, (size_t)t->m * sizeof *need);
     f->kernels->marks8(&t->guess[which], t->scale, need, rest, t->m, t->mark + which * t->rows);
+}
+
+/* Needs that rise from nothing differ too much among rows: most would be looked at in vain. */
+static int needs_known(const wni_filter_tile *t)
+{
+    int64_t known = 0;
+
+    for (int64_t r = 0; r < t->m; r++)
+        known += t->need[r] > WNI_FILTER_LOWEST;
+    return 2 * known > t->m;
+}
+
+/* Often while a tile is new. */
+static int guess_is_due(int64_t groups)
+{
+    return groups < 2 || groups == 4 || groups == 16 || groups % GUESS_EVERY == 0;
 }
 
 int wni_filter_mark(const wni_filter *f, wni_filter_tile *t, wni_group8 *group, wni_rows8 *rows,
@@ -199,11 +228,13 @@ int wni_filter_mark(const wni_filter *f, wni_filter_tile *t, wni_group8 *group, 
     int stale = t->marking.head != head;
 
     if (!f->marks || t->m < ROWS_MIN) return 0;
+    if (seen == 0) t->marking.off = rows->keep > 0 && !needs_known(t);
+    if (t->marking.off) return 0;
     if (t->marking.skip > 0) {
         t->marking.skip--;
         return 0;
     }
-    if (stale || !t->marking.guessed || (seen & (seen - 1)) == 0 || seen % GUESS_EVERY == 0) {
+    if (stale || !t->marking.guessed || guess_is_due(seen)) {
         t->marking.guessed = guess(f, t, group, rest, head);
         t->marking.head = head;
         stale = 1;
@@ -223,6 +254,7 @@ int wni_filter_mark(const wni_filter *f, wni_filter_tile *t, wni_group8 *group, 
     return 1;
 }
 
+/* What was learnt holds for the tiles that follow. */
 void wni_filter_mark_judge(wni_filter_tile *t)
 {
     if (t->marking.passed > t->m / WORTH) {

@@ -112,6 +112,7 @@ wn_status wni_filter_tile_new(wn_ctx *ctx, const wni_filter *f, int64_t rows, in
     out->marked = (float *)(void *)(block + p.marked);
     out->head.level = f->heads + 1;
     out->head.back = 1;
+    out->marking.back = 1;
     out->hit.row = (int32_t *)(void *)(block + p.row);
     out->hit.column = (int32_t *)(void *)(block + p.column);
     out->hit.upper = (float *)(void *)(block + p.upper);
@@ -153,8 +154,6 @@ void wni_filter_load_begin(wni_filter_tile *t, int64_t m)
     t->marking.groups = 0;
     t->marking.guessed = 0;
     t->marking.head = -2;
-    t->marking.passed = t->marking.skip = 0;
-    t->marking.back = 1;
     if (t->known) memset(t->known, 0xff, (size_t)m * 2 * sizeof *t->known);
     t->a = t->b = t->c = 0;
     memset(t->count, 0, (size_t)m * sizeof *t->count);
