@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Whether bounds are worth making. A pass that makes them costs more than one that only finds the nearest centres,
- * and while the centres still move far nothing is skipped by them. So some rows' bounds are measured first, and moved
- * as far as the centres will move next, going by how far they moved last.
+ * Whether bounds are worth their work: those that there are, by how much they leave in play, and new ones. A pass
+ * that makes bounds costs more than one that only finds the nearest centres, and while the centres still move far
+ * nothing is skipped by them. So some rows' bounds are measured first, and moved as far as the centres will move next,
+ * going by how far they moved last.
  */
 #include <math.h>
 #include <stdatomic.h>
 
-#include "cluster/kmeans_margin.h"
-#include "pool/pool_use.h"
+#include "cluster/kmeans_play.h"
+
+#define SAMPLE 1024 /* rows whose bounds are looked at */
 
 #define ROWS_MIN   16
 #define ROWS_MAX   256
@@ -29,6 +31,38 @@
 #define GOING       4
 #define GOING_LEAST 0.65
 #define GOING_MOST  1.0
+
+wn_status wni_km_in_play(wni_km *km, double *share)
+{
+    const wni_km_groups *g = &km->groups;
+    const wni_km_margin m = wni_km_margin_of(km);
+    const int64_t rows = wni_min(km->rows.n, SAMPLE);
+    const float unit = 1 / g->unit;
+    int64_t in = 0;
+    wn_status st = WN_OK;
+
+    for (int64_t i = 0; i < rows; i++) {
+        const int64_t row = i * km->rows.n / rows;
+        const int32_t own = km->labels[row];
+        const double norm2 = km->norm2[row], held = (double)km->upper[row] + km->move[own];
+        const float *x;
+        double score, upper;
+        float reach;
+
+        if (i % 64 == 0) WNI_TRY(wni_poll(km->ctx));
+        WNI_TRY(wni_pool_take(km->ctx, km->rows.pool, row, 1, km->rows.scratch, km->rows.ld, &x));
+        score = km->rows.kern->dot(x, wni_mat_row(&km->centers, own), km->rows.ld);
+        if (km->l2) score -= km->half[own];
+        upper = wni_km_upper(&m, norm2, score, wni_km_score_error(&m, norm2));
+        reach = (float)wni_km_reach(&m, norm2, fmin(held, upper));
+        for (int64_t group = 0; group < g->n; group++)
+            in += !(wni_code16_value(*wni_km_bounds(g, row, group)) * unit >
+                    reach + g->drift_up[group]);
+    }
+    *share = (double)in / ((double)rows * (double)g->n);
+done:
+    return st;
+}
 
 struct forecast {
     wni_km *km;

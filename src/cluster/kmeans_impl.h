@@ -165,6 +165,8 @@ wn_status wni_km_assign(wni_km *km, int64_t *changed);
 wn_status wni_km_dense(wni_km *km, int64_t *changed);
 /* The same by group bounds, or without them where they would skip too little. */
 wn_status wni_km_play(wni_km *km, int64_t *changed);
+/* The share of rows x groups that the bounds leave in play, of some rows, after the centres moved and were packed. */
+wn_status wni_km_in_play(wni_km *km, double *share);
 /* Whether bounds made now, of groups that are fresh and packed, would pay in the iterations that are left, with the
  * filter or without it. */
 wn_status wni_km_bounds_pay(wni_km *km, bool filter, bool *pay);

@@ -19,7 +19,6 @@
 #define LANES       WNI_KM_LANES
 #define TILE_FLOATS ((int64_t)1 << 17) /* half of a small L2 */
 #define TILE_ROWS   512
-#define SAMPLE      1024
 /* Shares of pairs in play from which bounds are given up, and the share left to f32 from which the filter rests. */
 #define DENSE_FILTER 0.5
 #define DENSE        0.65
@@ -387,41 +386,9 @@ done:
 
 /* ---- one iteration ---------------------------------------------------------------------------------------- */
 
-/* The share of rows x groups that would stay in play, from a sample of the rows. */
-static wn_status foresee(wn_ctx *ctx, const wni_km_step *s, double *share)
-{
-    const wni_km *km = s->km;
-    const wni_km_groups *g = &km->groups;
-    int64_t rows = wni_min(km->rows.n, SAMPLE), in = 0;
-    wni_km_tile t;
-    wn_status st = WN_OK;
-
-    tile_of(km, 0, &t);
-    for (int64_t i = 0; i < rows; i++) {
-        int64_t row = i * km->rows.n / rows;
-        int32_t own = km->labels[row];
-        double norm2 = km->norm2[row], u = (double)km->upper[row] + km->move[own], score;
-        const float *x;
-        float reach;
-
-        if (i % 64 == 0) WNI_TRY(wni_poll(ctx));
-        WNI_TRY(wni_pool_take(ctx, km->rows.pool, row, 1, t.room, km->rows.ld, &x));
-        score = km->rows.kern->dot(x, wni_mat_row(&km->centers, own), km->rows.ld);
-        if (km->l2) score -= km->half[own];
-        u = fmin(u, wni_km_upper(&s->m, norm2, score, wni_km_score_error(&s->m, norm2)));
-        reach = (float)wni_km_reach(&s->m, norm2, u);
-        for (int64_t group = 0; group < g->n; group++)
-            in += !(wni_code16_value(*wni_km_bounds(g, row, group)) * s->unit >
-                    reach + g->drift_up[group]);
-    }
-    *share = (double)in / ((double)rows * (double)g->n);
-done:
-    return st;
-}
-
 /* Whether this iteration goes without bounds; else whether it starts with groups of the centres as they are now, and
  * through the filter. */
-static wn_status begin(wni_km *km, wni_km_step *s, wni_filter **filter, bool *dense)
+static wn_status begin(wni_km *km, wni_filter **filter, bool *dense)
 {
     wni_km_groups *g = &km->groups;
     bool wanted = wni_filter_wanted(km->ctx, km->rows.d, km->k) && km->filter_rest == 0;
@@ -435,7 +402,7 @@ static wn_status begin(wni_km *km, wni_km_step *s, wni_filter **filter, bool *de
     if (*dense) return WN_OK;
     if (!g->fresh) {
         WNI_TRY(wni_km_groups_pack(km));
-        WNI_TRY(foresee(km->ctx, s, &share));
+        WNI_TRY(wni_km_in_play(km, &share));
     }
     if (share > (wanted ? DENSE_FILTER : DENSE)) {
         WNI_TRY(wni_km_groups_make(km));
@@ -461,7 +428,7 @@ wn_status wni_km_play(wni_km *km, int64_t *changed)
     wn_status st = WN_OK;
 
     s.unit = 1 / g->unit;
-    WNI_TRY(begin(km, &s, &filter, &dense));
+    WNI_TRY(begin(km, &filter, &dense));
     if (dense) {
         g->fresh = 1;
         return wni_km_dense(km, changed);
