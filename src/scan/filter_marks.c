@@ -229,7 +229,8 @@ int wni_filter_mark(const wni_filter *f, wni_filter_tile *t, wni_group8 *group, 
 
     if (!f->marks || t->m < ROWS_MIN) return 0;
     if (seen == 0) t->marking.off = rows->keep > 0 && !needs_known(t);
-    if (t->marking.off) return 0;
+    /* With a head, needs of their own for all rows leave too much to chance: bounds then allow shorter heads. */
+    if (t->marking.off || (rows->keep > 0 && group->head)) return 0;
     if (t->marking.skip > 0) {
         t->marking.skip--;
         return 0;
