@@ -54,21 +54,20 @@ enum {
  * upper to reach with I' + rest[row] * rest[c] for I: the outcome is the same, since
  * rest[row] * rest[c] >= |I - I'| + ld 2^-10, which is more than I' and I lose when they become f32.
  *
- * With marks, a variant may pass over a row that has I + lift[c] < mark[row] in all its columns, or
- * with a head I' + lift[c], and with `other` also + lift_other[c] < mark_other[row]: the outcome is the
- * same, since where an upper reaches need one of these does not hold (marks8, lifts8). */
+ * A row's mark is what I must reach in whole numbers, a column's lift what is added to I before: so I need not become
+ * an upper to be ruled out. With marks, a variant may pass over a row that has I + lift[c] < mark[row] in all its
+ * columns (with a head I' for I; with `other` also I + lift_other[c] < mark_other[row]). The outcome is the same: where
+ * an upper reaches need, one of these does not hold (marks8, lifts8). */
 enum { WNI_GROUP8 = 64, WNI_PANEL8 = 16 };
 typedef struct wni_group8 {
-    const int8_t
-        *codes; /* (4, ld / 4, 16, 4): panels of 16 columns, 4 dimensions of each in a line */
+    const int8_t *codes; /* (4, ld / 4, 16, 4): panels of 16 columns, 4 dimensions of each a line */
     const int32_t *start;                     /* (64) -128 x the sum of the column's codes */
     const float *scale, *spread, *high, *low; /* (64) no NaN; 64-byte lines */
     int32_t first;                            /* number of column 0 in the hits */
     const float *other; /* (64) no NaN, not -inf, a sum with own no less than -FLT_MAX; or NULL */
     int64_t head;       /* dimensions, a multiple of 16 below ld; 0 = no head */
-    const int32_t
-        *head_start;   /* (64) -128 x the sum of the column's first `head` codes; 64-byte lines */
-    const float *rest; /* (64) finite; 64-byte lines */
+    const int32_t *head_start; /* (64) start of the first `head` codes alone; 64-byte lines */
+    const float *rest;         /* (64) finite; 64-byte lines */
     const int32_t *lift, *lift_other; /* (64) below 2^29 in size; NULL = no marks, no `other` */
     const int8_t *next; /* codes of the group that comes next, to be fetched meanwhile; or NULL */
 } wni_group8;
