@@ -203,11 +203,11 @@ int64_t wni_filter_group_both(const wni_filter *f, wni_filter_tile *t, int64_t g
  * doubt; plain rows have no such bound. */
 void wni_filter_tops(const wni_filter *f, const wni_filter_tile *t, int64_t g, float *top);
 
-/* For rows at[0..m) of the tile, at most 64, the base rows from..end, at most 128, but skip[at[i]], a base row or -1:
+/* For rows at[0..m) of the tile, the base rows from..end, at most 128, but skip[at[i]], a base row or -1:
  * those whose upper reaches the row's need are hits of row i, in any order, room for all; most (m) is the largest
  * upper of the others. Returns how many hits. from is a multiple of 16; what lies in the last panel of 16 may count
  * too. */
-enum { WNI_FILTER_MOST_ROWS = 64, WNI_FILTER_MOST_COLUMNS = 128 };
+enum { WNI_FILTER_MOST_COLUMNS = 128 };
 int64_t wni_filter_most(const wni_filter *f, const wni_filter_tile *t, int64_t from, int64_t end,
                         const int32_t *at, const int32_t *skip, int64_t m, float *most,
                         const wni_pairs8 *hits);

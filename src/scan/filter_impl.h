@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Rounding outwards, for the two files of the filter.
+ * Rounding outwards, and what the files of the filter ask of each other.
  */
 #ifndef WNI_FILTER_IMPL_H
 #define WNI_FILTER_IMPL_H
@@ -50,10 +50,10 @@ void wni_filter_rest(const wni_filter *f, const uint8_t *codes, int64_t stride, 
                      int32_t *sum);
 /* Whether the filter's base can do with marks, and its usual columns; after packing. */
 void wni_filter_marks(wni_filter *f);
-/* Marks for the tile and lifts (2, 64) for the group, set in both; `lift` is on a line and stays until the kernel is
- * done. Returns 0 where there are none. */
-int wni_filter_mark(const wni_filter *f, wni_filter_tile *t, wni_group8 *group, wni_rows8 *rows,
-                    int32_t *lift);
+/* Marks for the tile and lifts (2, 64) for the group, set in both where they are expected to pay; `lift` is on a line
+ * and stays until the kernel is done. */
+void wni_filter_mark(const wni_filter *f, wni_filter_tile *t, wni_group8 *group, wni_rows8 *rows,
+                     int32_t *lift);
 /* After a group with marks and without a head. */
 void wni_filter_mark_judge(wni_filter_tile *t);
 /* After a group: whether the head pays, and which is to be used for the next one. */

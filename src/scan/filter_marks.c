@@ -81,7 +81,6 @@ void wni_filter_marks(wni_filter *f)
         memset(&rest, 0, sizeof rest);
         for (int64_t i = 0; i < n; i++) {
             const int64_t c = i * f->n / n;
-
             const int64_t at = (c / WNI_GROUP8 * f->heads + h) * WNI_GROUP8 + c % WNI_GROUP8;
 
             if (f->scale[c] > 0) saw(&rest, (double)f->rest[at] * (double)f->scale[c]);
@@ -132,25 +131,24 @@ static wni_product8 guess_rest(const wni_filter *f, const wni_filter_tile *t, co
     return product_of(usual_of(&size), f->usual_rest[head]);
 }
 
-/* The same of needs that columns have. */
+/* Where columns have needs: those above high, about an origin, divided by the scales. Returns whether most have any. */
 static int guess_others(const wni_group8 *group, const float *other, float *origin,
                         wni_usual8 *columns)
 {
-    usual mean = {0}, room = {0};
+    usual away = {0}, room = {0};
+    double v[WNI_GROUP8];
 
-    for (int pass = 0; pass < 2; pass++)
-        for (int c = 0; c < WNI_GROUP8; c++) {
-            const double v = (double)other[c] - (double)group->high[c];
-
-            if (!(group->scale[c] > 0 && fabs(v) < NUMBER_MAX)) continue;
-            if (pass == 0)
-                saw(&mean, v);
-            else
-                saw(&room, ((double)*origin + v) / (double)group->scale[c]);
-            if (pass == 0) *origin = (float)-(mean.sum / mean.n);
-        }
+    for (int c = 0; c < WNI_GROUP8; c++) {
+        v[c] = (double)other[c] - (double)group->high[c];
+        if (!(group->scale[c] > 0)) v[c] = NAN;
+        if (fabs(v[c]) < NUMBER_MAX) saw(&away, v[c]);
+    }
+    if (2 * (int64_t)away.n <= WNI_GROUP8) return 0;
+    *origin = (float)-(away.sum / away.n);
+    for (int c = 0; c < WNI_GROUP8; c++)
+        if (fabs(v[c]) < NUMBER_MAX) saw(&room, ((double)*origin + v[c]) / (double)group->scale[c]);
     *columns = usual_of(&room);
-    return 2 * (int64_t)mean.n > WNI_GROUP8;
+    return 1;
 }
 
 /* rest, of the head in use, or NULL. */
@@ -220,27 +218,27 @@ static int guess_is_due(int64_t groups)
     return groups < 2 || groups == 4 || groups == 16 || groups % GUESS_EVERY == 0;
 }
 
-int wni_filter_mark(const wni_filter *f, wni_filter_tile *t, wni_group8 *group, wni_rows8 *rows,
-                    int32_t *lift)
+void wni_filter_mark(const wni_filter *f, wni_filter_tile *t, wni_group8 *group, wni_rows8 *rows,
+                     int32_t *lift)
 {
     const int64_t head = group->head ? t->head.level - 1 : -1, seen = t->marking.groups++;
     const float *rest = group->head ? rows->rest : NULL;
     int stale = t->marking.head != head;
 
-    if (!f->marks || t->m < ROWS_MIN) return 0;
+    if (!f->marks || t->m < ROWS_MIN) return;
     if (seen == 0) t->marking.off = rows->keep > 0 && !needs_known(t);
-    /* With a head, needs of their own for all rows leave too much to chance: bounds then allow shorter heads. */
-    if (t->marking.off || (rows->keep > 0 && group->head)) return 0;
+    /* Where needs differ so much among rows, bounds rule out more by a head than marks, so that it can be shorter. */
+    if (t->marking.off || (rows->keep > 0 && group->head)) return;
     if (t->marking.skip > 0) {
         t->marking.skip--;
-        return 0;
+        return;
     }
     if (stale || !t->marking.guessed || guess_is_due(seen)) {
         t->marking.guessed = guess(f, t, group, rest, head);
         t->marking.head = head;
         stale = 1;
     }
-    if (!t->marking.guessed) return 0;
+    if (!t->marking.guessed) return;
     mark(f, t, 0, t->need, rest, stale);
     f->kernels->lifts8(&t->guess[0], group, NULL, lift);
     if (group->other) {
@@ -252,7 +250,6 @@ int wni_filter_mark(const wni_filter *f, wni_filter_tile *t, wni_group8 *group, 
     rows->mark = t->mark;
     rows->mark_other = t->mark + t->rows;
     if (head < 0) rows->passed = &t->marking.passed;
-    return 1;
 }
 
 /* What was learnt holds for the tiles that follow. */

@@ -191,21 +191,23 @@ float wni_filter_need(const wni_filter_tile *t, int64_t r, float score)
     return -wni_filter_up(-(v - 0x1p-50 * (fabs((double)score) + fabs(t->shift[r]))));
 }
 
-/* Half of what upper and lower of n columns from `at` are apart, in units of a row's scale. */
-static void spread_of_some(const wni_filter *f, const wni_filter_tile *t, int64_t at, int64_t n,
-                           float *spread)
+/* The n columns from `at` as kernels take them. spread (n) becomes half of what upper and lower are apart, in units of
+ * a row's scale. */
+static wni_group8 columns_from(const wni_filter *f, const wni_filter_tile *t, int64_t at, int64_t n,
+                               float *spread)
 {
-    const float grow = 1 + 0x1p-19f,
-                a = wni_filter_up(t->a + (8 * WNI_FILTER_U + f->loss) * (t->a + t->b));
-    const float b = wni_filter_up(t->b), c = wni_filter_up(t->c);
+    const float a = wni_filter_up(t->a + (8 * WNI_FILTER_U + f->loss) * (t->a + t->b));
+    const float b = wni_filter_up(t->b), c = wni_filter_up(t->c), grow = 1 + 0x1p-19f;
 
     for (int64_t i = 0; i < n; i++)
         spread[i] = grow * (a * f->norm[at + i] + b * f->error[at + i] + c * f->length[at + i]);
-}
-
-static void spread_of(const wni_filter *f, const wni_filter_tile *t, int64_t at, float *spread)
-{
-    spread_of_some(f, t, at, WNI_GROUP8, spread);
+    return (wni_group8){.codes = f->codes + at * f->ld,
+                        .start = f->start + at,
+                        .scale = f->scale + at,
+                        .spread = spread,
+                        .high = f->high + at,
+                        .low = f->low + at,
+                        .first = (int32_t)at};
 }
 
 int64_t wni_filter_most(const wni_filter *f, const wni_filter_tile *t, int64_t from, int64_t end,
@@ -214,15 +216,8 @@ int64_t wni_filter_most(const wni_filter *f, const wni_filter_tile *t, int64_t f
 {
     float spread[WNI_FILTER_MOST_COLUMNS] __attribute__((aligned(WNI_ALIGN)));
     const int64_t n = wni_round_up(end - from, WNI_PANEL8);
-    const wni_group8 group = {.codes = f->codes + from * f->ld,
-                              .start = f->start + from,
-                              .scale = f->scale + from,
-                              .spread = spread,
-                              .high = f->high + from,
-                              .low = f->low + from,
-                              .first = (int32_t)from};
+    const wni_group8 group = columns_from(f, t, from, n, spread);
 
-    spread_of_some(f, t, from, n, spread);
     return f->kernels->most8(&group, n / WNI_PANEL8, t->codes, at, m, f->ld, t->scale, skip,
                              t->need, most, hits);
 }
@@ -231,15 +226,8 @@ void wni_filter_tops(const wni_filter *f, const wni_filter_tile *t, int64_t g, f
 {
     const int64_t at = g * WNI_GROUP8;
     float spread[WNI_GROUP8] __attribute__((aligned(WNI_ALIGN)));
-    const wni_group8 group = {.codes = f->codes + at * f->ld,
-                              .start = f->start + at,
-                              .scale = f->scale + at,
-                              .spread = spread,
-                              .high = f->high + at,
-                              .low = f->low + at,
-                              .first = (int32_t)at};
+    const wni_group8 group = columns_from(f, t, at, WNI_GROUP8, spread);
 
-    spread_of(f, t, at, spread);
     f->kernels->tops8(&group, t->codes, t->m, f->ld, t->scale, top);
 }
 
@@ -271,15 +259,7 @@ static int64_t scan_group(const wni_filter *f, wni_filter_tile *t, int64_t g, in
 {
     const int64_t at = g * WNI_GROUP8, h = t->head.level - 1;
     float spread[WNI_GROUP8] __attribute__((aligned(WNI_ALIGN)));
-    wni_group8 group = {.codes = f->codes + at * f->ld,
-                        .start = f->start + at,
-                        .scale = f->scale + at,
-                        .spread = spread,
-                        .high = f->high + at,
-                        .low = f->low + at,
-                        .first = (int32_t)at,
-                        .other = other,
-                        .next = g + 1 < f->groups ? f->codes + (at + WNI_GROUP8) * f->ld : NULL};
+    wni_group8 group = columns_from(f, t, at, WNI_GROUP8, spread);
     wni_rows8 rows = {.scale = t->scale,
                       .need = t->need,
                       .best = t->best,
@@ -292,7 +272,8 @@ static int64_t scan_group(const wni_filter *f, wni_filter_tile *t, int64_t g, in
     int32_t lift[2 * WNI_GROUP8] __attribute__((aligned(WNI_ALIGN)));
     int64_t hits;
 
-    spread_of(f, t, at, spread);
+    group.other = other;
+    if (g + 1 < f->groups) group.next = f->codes + (at + WNI_GROUP8) * f->ld;
     if (h < f->heads) {
         group.head = (h + 1) * f->head_step;
         group.head_start = f->head_start + (g * f->heads + h) * WNI_GROUP8;
