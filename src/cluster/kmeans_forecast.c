@@ -152,7 +152,7 @@ wn_status wni_km_bounds_pay(wni_km *km, bool filter, bool *pay)
     f.rows = wni_min(km->rows.n, wni_max(ROWS_MIN, wni_min(ROWS_MAX, km->rows.n / ROWS_SHARE)));
     WNI_TRY(wni_parallel(km->ctx, f.rows, STEP, forecast_range, &f));
     share = (double)f.in / ((double)f.rows * (double)km->groups.n);
-    *pay = (double)left * (1 - (filter ? NONE : NONE_F32) - (ALL)*share) > MORE;
+    *pay = (double)left * (1 - (filter ? NONE : NONE_F32) - share * ALL) > MORE;
 done:
     return st;
 }

@@ -164,7 +164,6 @@ static void own_scores(const wni_km_step *s, const wni_km_tile *t, wni_filter_ti
         t->reach[t->row[i] - row0] = reach[i];
 }
 
-/* Read rows list[0..n) against one group: better centres and the group's bounds. */
 void wni_km_look(const wni_km_step *s, const wni_km_tile *t, int64_t group, const int32_t *list,
                  int64_t n)
 {
@@ -246,7 +245,8 @@ int64_t wni_km_in_reach(const wni_km_step *s, const wni_km_tile *t, int64_t row0
     return n;
 }
 
-wn_status wni_km_look_at_groups(wn_ctx *ctx, const wni_km_step *s, const wni_km_tile *t,
+/* Positions 0..m against the groups within their reach. */
+static wn_status look_at_groups(wn_ctx *ctx, const wni_km_step *s, const wni_km_tile *t,
                                 int64_t row0, int64_t m, int64_t *looked)
 {
     const wni_km_groups *g = &s->km->groups;
@@ -373,7 +373,7 @@ static wn_status play_range(wn_ctx *ctx, void *arg, int worker, int64_t begin, i
         else if (km->groups.fresh)
             WNI_TRY(look_at_all(ctx, s, &t, n, &looked));
         else
-            WNI_TRY(wni_km_look_at_groups(ctx, s, &t, row0, m, &looked));
+            WNI_TRY(look_at_groups(ctx, s, &t, row0, m, &looked));
         scanned += n;
         settle(s, &t, n, km->change + begin, &changes);
     }

@@ -38,8 +38,8 @@ typedef struct wni_km_tile {
     double *shift, *doubt;      /* (tile) of the filter */
     unsigned char *plain;       /* (tile) of the filter */
     int32_t *count;             /* (tile) centres verified, groups looked at in f32 */
-    int32_t *order;             /* (tile) rows by top_in */
-    int32_t *start;             /* (groups) */
+    int32_t *order;             /* (tile) rows by group */
+    int32_t *start;             /* (groups) where they end in order */
     float *tops;                /* (tile, 4) of 64 centres */
     float *top;                 /* (tile) of the group in progress */
     wni_pairs8 hits;            /* (WNI_KM_HITS) read rows and centres in question */
@@ -111,9 +111,6 @@ void wni_km_dethrone(const wni_km_step *s, const wni_km_tile *t, int32_t r);
 /* Lists in t->list the read rows of positions 0..m within the reach of a group; returns how many. */
 int64_t wni_km_in_reach(const wni_km_step *s, const wni_km_tile *t, int64_t row0, int64_t m,
                         int64_t group);
-/* Positions 0..m against the groups within their reach. */
-wn_status wni_km_look_at_groups(wn_ctx *ctx, const wni_km_step *s, const wni_km_tile *t,
-                                int64_t row0, int64_t m, int64_t *looked);
 /* Positions row0..row0 + m, of which n rows are read, have their own scores and are loaded into f, through the filter:
  * against all groups when they are fresh, else against those within reach. Adds the pairs looked at in f32, and
  * those in codes. */

@@ -9,21 +9,19 @@
 #include "cluster/kmeans_impl.h"
 #include "pool/pool_use.h"
 
-#define SLICE    ((int64_t)64) /* columns that one range adds up when clusters are few */
-#define CLUSTERS 16            /* a thread, from which they are not */
-#define RANGES   4             /* a thread */
-#define BATCH_FLOATS \
-    ((int64_t)1 << 21) /* of rows that are not copied: they stay in the last cache */
-#define LIST 256       /* changes of a part at a time */
+#define SLICE    ((int64_t)64)      /* columns that one range adds up when clusters are few */
+#define CLUSTERS 16                 /* a thread, from which they are not */
+#define RANGES   4                  /* a thread */
+#define BATCH    ((int64_t)1 << 21) /* numbers of rows not copied: the last cache holds them */
+#define LIST     256                /* changes of a part at a time */
 
 /* ---- rows in and out of the sums ----------------------------------------------------------------- */
 
 struct apply {
     wni_km *km;
     const wni_km_change *change;
-    const float
-        *rows; /* of the pool, where they lie; NULL = km->moved_at has those of the changes */
-    int64_t n; /* changes */
+    const float *rows;            /* all of the pool, where they lie; NULL = see km->moved_at */
+    int64_t n;                    /* changes */
     int64_t slice, slices, parts; /* columns of a range; parts a power of two */
 };
 
@@ -133,7 +131,7 @@ wn_status wni_km_apply(wni_km *km, const wni_km_change *change, int64_t n)
     if (!km->track) return WN_OK;
     cut(&a);
     a.rows = wni_pool_rows_in_place(km->rows.pool, 0, km->rows.n);
-    if (a.rows) batch = wni_max(batch, BATCH_FLOATS / km->rows.ld);
+    if (a.rows) batch = wni_max(batch, BATCH / km->rows.ld);
     for (int64_t p = 0; p < n; p += batch) {
         a.change = change + p;
         a.n = wni_min(batch, n - p);
