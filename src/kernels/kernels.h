@@ -117,7 +117,8 @@ typedef struct wni_product8 {
  * them relative 2^-24 and fewer than 32 in all, 2^-18 of terms that are larger than what is rounded is
  * taken off, or added to P and Q: weight (|x| + |row|)^2 and (|y| + |column|)^2 / weight for each
  * product, together at least twice the size of the product and of every part of its bound; spread u; P;
- * and, for a need near P + origin + other, |origin + other| u most, with most >= b.
+ * and, for a need near P + origin + other, (|origin| + |other|) u most, with most >= b: they may cancel,
+ * but what is rounded when P is taken off does not.
  *
  * A row with scale 0 has the mark -2^30 (look at it), or 2^31 - 1 where need is +inf; a column with
  * scale 0 has the lift 2^28, or any -2^28 where high is -inf or other +inf. Marks do not exceed 2^27,

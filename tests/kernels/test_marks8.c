@@ -159,6 +159,33 @@ static void no_row_is_passed_over_wrongly(void **state)
     assert_true(reached > 100000 && near > reached / 8);
 }
 
+/* What a row needs of its own and what the columns add cancel: the rest that is taken off the former is lost in its
+ * rounding. Rests of 5.5 x 5.5, so that sums of the head from -30 on may reach what a whole sum of 0 reaches. */
+static void what_is_needed_may_cancel(void **state)
+{
+    const wni_guess8 guess = {.need = {0, 32, 1},
+                              .high = {32, 0, 1},
+                              .rest = {-5.5f / 32, 5.5f / 32, 1},
+                              .origin = 0x1p20f,
+                              .most = 32};
+    float scale[WNI_GROUP8], none[WNI_GROUP8] = {0}, rest[WNI_GROUP8], other[WNI_GROUP8];
+    const float row = 0x1p-5f, own = 0x1p20f, row_rest = 5.5f;
+    const wni_group8 group = {
+        .scale = scale, .spread = none, .high = none, .rest = rest, .head = 16};
+    int32_t mark, lift[WNI_GROUP8];
+
+    (void)state;
+    for (int c = 0; c < WNI_GROUP8; c++)
+        scale[c] = 0x1p-5f, rest[c] = 5.5f, other[c] = -0x1p20f;
+    for (int isa = -1; isa <= (int)ts_best_isa(); isa++) {
+        const wni_kernels *k = isa < 0 ? wni_kernels_oracle() : wni_kernels_at(isa);
+
+        k->marks8(&guess, &row, &own, &row_rest, 1, &mark);
+        k->lifts8(&guess, &group, other, lift);
+        assert_true(-30 + lift[0] >= mark);
+    }
+}
+
 /* Needs 10 of 1 x 2 x I + 0 spread, high 4: I >= 3, with what is usual as it is: no slack but one whole number each. */
 static void marks_by_hand(void **state)
 {
@@ -188,6 +215,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(marks8_is_the_oracle),
         cmocka_unit_test(no_row_is_passed_over_wrongly),
+        cmocka_unit_test(what_is_needed_may_cancel),
         cmocka_unit_test(marks_by_hand),
     };
 

@@ -38,7 +38,9 @@ void wni_lifts8_avx512(const wni_guess8 *guess, const wni_group8 *group, const f
     for (int c = 0; c < WNI_GROUP8; c += WNI_LANES) {
         const __m512 scale = _mm512_loadu_ps(group->scale + c);
         const __m512 u = _mm512_div_ps(_mm512_set1_ps(1), scale);
-        const __m512 base = other ? _mm512_add_ps(origin, _mm512_loadu_ps(other + c)) : origin;
+        const __m512 more = other ? _mm512_loadu_ps(other + c) : zero;
+        const __m512 base = other ? _mm512_add_ps(origin, more) : origin;
+        const __m512 size = _mm512_add_ps(_mm512_abs_ps(origin), _mm512_abs_ps(more));
         __m512 room = _mm512_sub_ps(base, _mm512_loadu_ps(group->high + c));
         const __mmask16 off = _mm512_cmp_ps_mask(scale, zero, _CMP_EQ_OQ);
         const __mmask16 absent =
@@ -53,7 +55,7 @@ void wni_lifts8_avx512(const wni_guess8 *guess, const wni_group8 *group, const f
         sum = column_part(&highs, _mm512_mul_ps(room, u), sum);
         sum = _mm512_fmadd_ps(_mm512_set1_ps(-(1 + 0x1p-18f)),
                               _mm512_mul_ps(_mm512_loadu_ps(group->spread + c), u), sum);
-        sum = _mm512_fmadd_ps(_mm512_mul_ps(margin, _mm512_abs_ps(base)), u, sum);
+        sum = _mm512_fmadd_ps(_mm512_mul_ps(margin, size), u, sum);
         sum = _mm512_min_ps(_mm512_max_ps(sum, least), most); /* NaN becomes the least */
         whole = _mm512_cvt_roundps_epi32(_mm512_sub_ps(zero, sum),
                                          _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC);

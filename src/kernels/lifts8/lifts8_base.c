@@ -34,7 +34,8 @@ void wni_lifts8_base(const wni_guess8 *guess, const wni_group8 *group, const flo
                      int32_t *lift)
 {
     for (int c = 0; c < WNI_GROUP8; c++) {
-        const float base = other ? guess->origin + other[c] : guess->origin;
+        const float more = other ? other[c] : 0, size = size_of(guess->origin) + size_of(more);
+        const float base = other ? guess->origin + more : guess->origin;
         float room = base - group->high[c], u, sum;
 
         if (group->scale[c] == 0 || room > FLT_MAX) {
@@ -46,7 +47,7 @@ void wni_lifts8_base(const wni_guess8 *guess, const wni_group8 *group, const flo
         sum = column_part(&guess->need, u, 0);
         sum = column_part(&guess->high, room * u, sum);
         sum = wni_fused(-(1 + 0x1p-18f), group->spread[c] * u, sum);
-        sum = wni_fused(-(0x1p-18f * guess->most * size_of(base)), u, sum);
+        sum = wni_fused(-(0x1p-18f * guess->most * size), u, sum);
         lift[c] = lift_of(sum);
     }
 }
