@@ -107,8 +107,8 @@ def bench(name, path, metric, k, rounds, winnow, folder, with_peer):
             wall, cpu, memory["PyNNDescent"], version = json.loads(text)
             found["PyNNDescent"].append((wall, cpu))
             recall["PyNNDescent"] = judge.recall(np.load(out, mmap_mode="r"))
-    shape = judge.x.shape
-    lines = [f"{name}: {shape[0]:,} x {shape[1]}, {metric}, k={k}, {rounds} rounds in turn.", "",
+    shape, turns = judge.x.shape, f"{rounds} rounds in turn" if rounds > 1 else "1 round"
+    lines = [f"{name}: {shape[0]:,} x {shape[1]}, {metric}, k={k}, {turns}.", "",
              "| | median s | min – max | median CPU s | peak memory MB | recall |",
              "| --- | --- | --- | --- | --- | --- |"]
     for what, times in found.items():

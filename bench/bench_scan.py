@@ -28,6 +28,7 @@ from bench_tools import ROOT, machine, today, write_section
 
 SUM = 0.001   # inertia may differ by this share
 SAME = 0.999  # share of neighbours that must agree: the peers round in their own way
+MODULES = {"faiss": "faiss", "scikit-learn": "sklearn", "superkmeans": "superkmeans"}
 
 
 # ---- theirs: in a process of their own --------------------------------------------------------------------
@@ -231,8 +232,11 @@ def main():
     folder = os.path.join(place, f"bench-scan-{os.getpid()}")
     os.makedirs(folder)
     kept = {}
+    missing = {peer for peer, module in MODULES.items() if not find_spec(module)}
+    for peer in sorted(missing):
+        print(f"bench: {peer} is not here: without it", file=sys.stderr)
     for work in all_work:
-        work.sides = [s for s in work.sides if peer_of(s) != "superkmeans" or find_spec("superkmeans")]
+        work.sides = [side for side in work.sides if peer_of(side) not in missing]
     chosen = [w for w in all_work if not args.names or w.name in args.names]
     peers = sorted({side for w in chosen for side in w.sides if side not in LABELS and side == peer_of(side)})
     try:

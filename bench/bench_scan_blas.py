@@ -46,6 +46,8 @@ def choose(command, peers, folder):
 
 def sentence(found):
     """What was chosen, for the page."""
+    if not found:
+        return "No peer was there: ours alone."
     told = [f"{peer} {f['gain']:.1f} times ({f['core']})" for peer, f in sorted(found.items()) if f["core"]]
     if not told:
         return "The BLAS of the peers' wheels takes the fastest kernels it has for this processor."

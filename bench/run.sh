@@ -10,57 +10,59 @@ build=${1:-build}
 [ $# -gt 0 ] && shift
 [ $# -gt 0 ] || set -- scan memory graph select minhash sampler python hnsw filters tenants
 venv=build/bench-venv
-if [ ! -x "$venv/bin/python" ]; then
-    if ! python3 -m venv "$venv" 2>/dev/null; then
-        echo "bench: no venv (Debian: apt-get install python3-venv): skipped" >&2
+python=$venv/bin/python
+if [ ! -x "$python" ] && ! python3 -m venv "$venv" 2>/dev/null; then
+    echo "bench: no venv (Debian: apt-get install python3-venv): without peers" >&2
+fi
+if ! "$python" -c 'import numpy' 2>/dev/null && ! "$venv/bin/pip" install -q numpy; then
+    python=python3
+    if ! "$python" -c 'import numpy' 2>/dev/null; then
+        echo "bench: no numpy here, and none can be installed: skipped" >&2
         exit 0
     fi
 fi
-if ! "$venv/bin/python" -c 'import faiss, numpy, sklearn' 2>/dev/null; then
-    if ! "$venv/bin/pip" install -q faiss-cpu numpy scikit-learn; then
-        echo "bench: faiss-cpu, numpy and scikit-learn cannot be installed here: skipped" >&2
-        exit 0
-    fi
+if ! "$python" -c 'import faiss, sklearn' 2>/dev/null && ! "$venv/bin/pip" install -q faiss-cpu scikit-learn; then
+    echo "bench: faiss-cpu and scikit-learn cannot be installed here: without them" >&2
 fi
 rc=0
 for what in "$@"; do
     case $what in
     hnsw)
-        "$venv/bin/python" -c 'import hnswlib' 2>/dev/null || "$venv/bin/pip" install -q hnswlib ||
+        "$python" -c 'import hnswlib' 2>/dev/null || "$venv/bin/pip" install -q hnswlib ||
             echo "bench: hnswlib cannot be installed here: ours alone" >&2
-        "$venv/bin/python" bench/bench_hnsw.py "$build" || rc=1
+        "$python" bench/bench_hnsw.py "$build" || rc=1
         ;;
     memory | sampler | filters | tenants | windows | disk)
-        "$venv/bin/python" "bench/bench_$what.py" "$build" || rc=1
+        "$python" "bench/bench_$what.py" "$build" || rc=1
         ;;
     scan)
-        "$venv/bin/python" -c 'import superkmeans' 2>/dev/null ||
+        "$python" -c 'import superkmeans' 2>/dev/null ||
             "$venv/bin/pip" install -q --only-binary :all: superkmeans ||
             echo "bench: no wheel of superkmeans here: without it" >&2
         # The names are words.
-        "$venv/bin/python" bench/bench_scan.py "$build" ${SCAN:-} || rc=1
+        "$python" bench/bench_scan.py "$build" ${SCAN:-} || rc=1
         ;;
     graph)
-        "$venv/bin/python" -c 'import pynndescent' 2>/dev/null || "$venv/bin/pip" install -q pynndescent ||
+        "$python" -c 'import pynndescent' 2>/dev/null || "$venv/bin/pip" install -q pynndescent ||
             echo "bench: pynndescent cannot be installed here: ours alone" >&2
-        "$venv/bin/python" bench/bench_graph.py "$build" || rc=1
+        "$python" bench/bench_graph.py "$build" || rc=1
         ;;
     select)
-        "$venv/bin/python" -c 'import apricot, scipy' 2>/dev/null ||
+        "$python" -c 'import apricot, scipy' 2>/dev/null ||
             "$venv/bin/pip" install -q apricot-select scipy ||
             echo "bench: apricot-select cannot be installed here: ours alone" >&2
-        "$venv/bin/python" bench/bench_select.py "$build" || rc=1
+        "$python" bench/bench_select.py "$build" || rc=1
         ;;
     minhash)
-        "$venv/bin/python" -c 'import datasketch' 2>/dev/null || "$venv/bin/pip" install -q datasketch ||
+        "$python" -c 'import datasketch' 2>/dev/null || "$venv/bin/pip" install -q datasketch ||
             echo "bench: datasketch cannot be installed here: ours alone" >&2
-        "$venv/bin/python" bench/bench_minhash.py "$build" || rc=1
+        "$python" bench/bench_minhash.py "$build" || rc=1
         ;;
     python)
         "$venv/bin/pip" install -q . || { rc=1; continue; }
-        "$venv/bin/python" bench/bench_python.py "$build" || rc=1
+        "$python" bench/bench_python.py "$build" || rc=1
         ;;
-    selection) "$venv/bin/python" bench/bench_selection.py "$build" ${QUICK:+--quick} || rc=1 ;;
+    selection) "$python" bench/bench_selection.py "$build" ${QUICK:+--quick} || rc=1 ;;
     *)
         echo "bench: no benchmark '$what': scan, memory, graph, select, sampler, minhash, python, hnsw," \
             "filters, tenants, windows, disk or selection" >&2
