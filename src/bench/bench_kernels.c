@@ -87,6 +87,32 @@ static double filter_group(const wni_meter *meter, float *data, int64_t size, in
     return 2.0 * (double)(calls * GROUP_ROWS * WNI_GROUP8 * size);
 }
 
+/* Rows in any order against two panels of columns, none of which any row needs. */
+static double most8(const wni_meter *meter, float *data, int64_t size, int64_t calls)
+{
+    enum { PANELS = 2, COLUMNS = PANELS * WNI_PANEL8 };
+    uint8_t *x = (uint8_t *)data;
+    const int8_t *codes = (int8_t *)(data + WNI_BENCH_ROWS * size);
+    float numbers[COLUMNS] __attribute__((aligned(64))) = {0}, most[WNI_BENCH_ROWS];
+    float scale[WNI_BENCH_ROWS], need[WNI_BENCH_ROWS];
+    int32_t start[COLUMNS] __attribute__((aligned(64))) = {0};
+    int32_t at[WNI_BENCH_ROWS], skip[WNI_BENCH_ROWS];
+    const wni_group8 group = {
+        .codes = codes, .start = start, .scale = numbers, .spread = numbers, .high = numbers};
+    const wni_pairs8 none = {NULL, NULL};
+
+    for (int i = 0; i < WNI_BENCH_ROWS; i++) {
+        at[i] = i * 7 % WNI_BENCH_ROWS;
+        skip[i] = -1;
+        scale[i] = 1;
+        need[i] = INFINITY;
+    }
+    for (int64_t c = 0; c < calls; c++)
+        meter->kernels->most8(&group, PANELS, x, at, WNI_BENCH_ROWS, size, scale, skip, need, most,
+                              &none);
+    return 2.0 * (double)(calls * WNI_BENCH_ROWS * COLUMNS * size);
+}
+
 static double dots8(const wni_meter *meter, float *data, int64_t size, int64_t calls)
 {
     return filter_group(meter, data, size, calls, 0);
@@ -149,6 +175,16 @@ static double exps(const wni_meter *meter, float *data, int64_t size, int64_t ca
     return (double)(calls * WNI_BENCH_ROWS * size);
 }
 
+static double norm64(const wni_meter *meter, float *data, int64_t size, int64_t calls)
+{
+    int32_t most;
+
+    for (int64_t c = 0; c < calls; c++)
+        for (int64_t i = 0; i < WNI_BENCH_ROWS; i++)
+            (void)meter->kernels->norm64(data + i * size, size, &most);
+    return (double)(calls * WNI_BENCH_ROWS * size);
+}
+
 static double fixsum(const wni_meter *meter, float *data, int64_t size, int64_t calls)
 {
     int64_t acc[D] = {0};
@@ -201,12 +237,14 @@ wn_status wni_bench_kernels(wni_meter *meter)
         {"dots8", "60 x 64, d 128", "Gop/s", WNI_LIMIT_I8, dots8, 128, WN_ISA_VNNI},
         {"dots8", "60 x 64, d 768", "Gop/s", WNI_LIMIT_I8, dots8, 768, WN_ISA_VNNI},
         {"dots16", "60 x 64, d 256", "GFLOP/s", NULL, dots16, 256, WN_ISA_BF16},
+        {"most8", "64 x 32, d 128", "Gop/s", WNI_LIMIT_I8, most8, 128, WN_ISA_VNNI},
         {"l2sq_at", "1 x 256, d 256", "GFLOP/s", WNI_LIMIT_F32, l2sq, D, WN_ISA_BASE},
         {"outer", "20 x 256, d 256", "GFLOP/s", WNI_LIMIT_F32, outer, D, WN_ISA_BASE},
         {"best", "256 scores", "G/s", NULL, best, D, WN_ISA_BASE},
         {"over", "256 scores", "G/s", NULL, over, D, WN_ISA_BASE},
         {"expsum", "256 scores", "G/s", NULL, expsum, D, WN_ISA_BASE},
         {"exps", "256 scores", "G/s", NULL, exps, D, WN_ISA_BASE},
+        {"norm64", "d 256", "G/s", NULL, norm64, D, WN_ISA_BASE},
         {"fixsum", "d 256", "G/s", NULL, fixsum, D, WN_ISA_BASE},
         {"codes8", "d 256", "G/s", NULL, codes8, D, WN_ISA_VNNI},
         {"widen_f16", "16384 numbers", "G/s", NULL, widen_f16, D, WN_ISA_BASE},
