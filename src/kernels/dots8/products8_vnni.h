@@ -34,26 +34,31 @@ static inline __m512i wni_four(const uint8_t *x)
     _mm512_store_si512(dot + r * WNI_GROUP8 + 32, s##r##2); \
     _mm512_store_si512(dot + r * WNI_GROUP8 + 48, s##r##3);
 
+/* The sums of dimensions 0..to of rows x0 to x5 and 4 panels, on top of `begin` (64): s00, s01, ... s53. */
+#define SUM_UP(codes, ld, to, begin)                                                              \
+    const int8_t *panel = codes;                                                                  \
+    const int64_t next = ld * WNI_PANEL8;                                                         \
+    const __m512i start0 = _mm512_load_si512(begin), start1 = _mm512_load_si512(begin + 16);      \
+    const __m512i start2 = _mm512_load_si512(begin + 32), start3 = _mm512_load_si512(begin + 48); \
+                                                                                                  \
+    EACH_ROW(BEGIN)                                                                               \
+    for (int64_t i = 0; i < to; i += 4, panel += 4 * WNI_PANEL8) {                                \
+        const __m512i p0 = _mm512_load_si512(panel), p1 = _mm512_load_si512(panel + next);        \
+        const __m512i p2 = _mm512_load_si512(panel + 2 * next);                                   \
+        const __m512i p3 = _mm512_load_si512(panel + 3 * next);                                   \
+        __m512i y;                                                                                \
+                                                                                                  \
+        EACH_ROW(STEP)                                                                            \
+    }
+
 /* Dimensions 0..to of the rows x (6), added to `begin` (64), into dot (6, 64). They are always stored: with the
  * tests in the same function compilers would keep the sums in memory during the loop. */
 static inline void wni_products6(const wni_group8 *g, const uint8_t *const *x, int64_t ld,
                                  int64_t to, const int32_t *begin, int32_t *dot)
 {
     const uint8_t *x0 = x[0], *x1 = x[1], *x2 = x[2], *x3 = x[3], *x4 = x[4], *x5 = x[5];
-    const int8_t *panel = g->codes;
-    const int64_t next = ld * WNI_PANEL8;
-    const __m512i start0 = _mm512_load_si512(begin), start1 = _mm512_load_si512(begin + 16);
-    const __m512i start2 = _mm512_load_si512(begin + 32), start3 = _mm512_load_si512(begin + 48);
 
-    EACH_ROW(BEGIN)
-    for (int64_t i = 0; i < to; i += 4, panel += 4 * WNI_PANEL8) {
-        const __m512i p0 = _mm512_load_si512(panel), p1 = _mm512_load_si512(panel + next);
-        const __m512i p2 = _mm512_load_si512(panel + 2 * next);
-        const __m512i p3 = _mm512_load_si512(panel + 3 * next);
-        __m512i y;
-
-        EACH_ROW(STEP)
-    }
+    SUM_UP(g->codes, ld, to, begin)
     EACH_ROW(STORE)
 }
 
@@ -89,22 +94,10 @@ wni_reaching6(const wni_group8 *g, const uint8_t *x, int64_t ld, int64_t to, con
               const int32_t *mark, const int32_t *apart, const int32_t *other, int32_t *dot)
 {
     const uint8_t *x0 = x, *x1 = x + ld, *x2 = x1 + ld, *x3 = x2 + ld, *x4 = x3 + ld, *x5 = x4 + ld;
-    const int8_t *panel = g->codes;
-    const int64_t next = ld * WNI_PANEL8;
-    const __m512i start0 = _mm512_load_si512(begin), start1 = _mm512_load_si512(begin + 16);
-    const __m512i start2 = _mm512_load_si512(begin + 32), start3 = _mm512_load_si512(begin + 48);
     uint64_t four, two;
     unsigned bits;
 
-    EACH_ROW(BEGIN)
-    for (int64_t i = 0; i < to; i += 4, panel += 4 * WNI_PANEL8) {
-        const __m512i p0 = _mm512_load_si512(panel), p1 = _mm512_load_si512(panel + next);
-        const __m512i p2 = _mm512_load_si512(panel + 2 * next);
-        const __m512i p3 = _mm512_load_si512(panel + 3 * next);
-        __m512i y;
-
-        EACH_ROW(STEP)
-    }
+    SUM_UP(g->codes, ld, to, begin)
     EACH_ROW(HOLD)
     EACH_ROW(REACH)
     four = _mm512_kunpackd(_mm512_kunpackw(k3, k2), _mm512_kunpackw(k1, k0));
