@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the two files of assignment by group bounds share: kmeans_play.c and kmeans_tops.c.
+ * What the files of assignment by group bounds share: kmeans_play.c, kmeans_tops.c, kmeans_forecast.c.
  */
 #ifndef WNI_KMEANS_PLAY_H
 #define WNI_KMEANS_PLAY_H

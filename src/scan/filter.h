@@ -160,7 +160,8 @@ typedef struct wni_filter_tile {
         int64_t groups, head; /* seen since load; whose rest is in the marks, -1 = none */
         int64_t passed;       /* rows of the group that they did not pass over; without a head */
         int64_t skip, back;   /* groups without marks; so many after the next failure */
-        int guessed, off;     /* needs were not known from the start: not for this tile */
+        int guessed;          /* `guess` stands */
+        int off;              /* not for this tile: its needs were not known from the start */
     } marking;
     int64_t n_plain;
     double a, b, c; /* A, B, C */

@@ -2,8 +2,7 @@
  *
  * Tiles of 3 a rows x 4 b rows. 16 registers cannot hold both halves of the 16 lanes of so many sums, so the
  * rows are passed twice: lanes 0..7 first, then lanes 8..15. A group of b rows stays in L1 meanwhile, while the next
- * one is asked for.
- * Short rows go another way (dots_narrow.h).
+ * one is asked for; rows too long for that are cut into pieces. Short rows go another way (dots_narrow.h).
  */
 #include <immintrin.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Tiles of 4 a rows x 4 b rows: 16 accumulators, one fused multiply-add per pair and 16 elements, then one
- * transposed tree for all 16 sums. A group of b rows stays in L1 while the a rows stream past it. Short rows go
- * another way (dots_narrow.h).
+ * transposed tree for all 16 sums. A group of b rows stays in L1 while the a rows stream past it; rows too long for
+ * that are cut into pieces. Short rows go another way (dots_narrow.h).
  */
 #include <immintrin.h>
 #include <stddef.h>
