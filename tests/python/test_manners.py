@@ -16,21 +16,24 @@ import winnow as wn
 LONG = np.random.default_rng(0).normal(size=(60_000, 128)).astype(np.float32)
 
 
-def long_run(**kwargs):
-    return wn.KMeans(k=1000, max_iter=200, tol=0, **kwargs).fit(LONG)
+def interrupted_run(sent):
+    """A long run, and a SIGINT once it is under way, when is added to `sent`."""
+    begun = threading.Event()
+
+    def send():
+        begun.wait()
+        sent.append(time.perf_counter())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=send).start()
+    wn.KMeans(k=1000, max_iter=200, tol=0, progress=lambda *a: begun.set()).fit(LONG)
 
 
 def test_ctrl_c_stops_at_once():
     sent = []
 
-    def send():
-        time.sleep(0.5)
-        sent.append(time.perf_counter())
-        os.kill(os.getpid(), signal.SIGINT)
-
-    threading.Thread(target=send).start()
     with pytest.raises(KeyboardInterrupt):
-        long_run()
+        interrupted_run(sent)
     assert time.perf_counter() - sent[0] < 1  # a tenth of a second on a quiet machine
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -76,9 +79,8 @@ def test_the_users_own_handler_is_called():
     seen = []
     before = signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
     try:
-        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
         with pytest.raises(KeyboardInterrupt):
-            long_run()
+            interrupted_run([])
     finally:
         signal.signal(signal.SIGINT, before)
     assert seen == [signal.SIGINT]
