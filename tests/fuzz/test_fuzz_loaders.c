@@ -181,16 +181,9 @@ static void damaged_files_are_read_or_refused(void **state)
     wn_ctx_free(ctx);
 }
 
-static int tidy(void **state)
-{
-    (void)state;
-    ts_tmp_remove();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(damaged_files_are_read_or_refused)};
 
-    return cmocka_run_group_tests_name("fuzz_loaders", tests, NULL, tidy);
+    return cmocka_run_group_tests_name("fuzz_loaders", tests, NULL, ts_tidy);
 }

@@ -109,6 +109,13 @@ void ts_tmp_remove(void)
     tmp[0] = 0;
 }
 
+int ts_tidy(void **state)
+{
+    (void)state;
+    ts_tmp_remove();
+    return 0;
+}
+
 static double normal(uint64_t seed, uint64_t stream, uint64_t i)
 {
     double u = wni_rand_unit(seed, stream, 2 * i), v = wni_rand_unit(seed, stream, 2 * i + 1);

@@ -39,6 +39,8 @@ const char *ts_tmp(void);
 /* ts_path("a.npy") = scratch folder + "/a.npy", in one of eight rotating static buffers. */
 const char *ts_path(const char *name);
 void ts_tmp_remove(void);
+/* The same as the teardown of a group of tests. */
+int ts_tidy(void **state);
 
 /* Standard normal numbers, (n, d), from a seed; free() them. */
 float *ts_normal(int64_t n, int64_t d, uint64_t seed);

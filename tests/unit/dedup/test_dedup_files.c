@@ -175,18 +175,11 @@ static void does_not_fit(void **state)
     wn_ctx_free(ctx);
 }
 
-static int tidy(void **state)
-{
-    (void)state;
-    ts_tmp_remove();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(what_is_written),
                                        cmocka_unit_test(chains_end_in_a_kept_row),
                                        cmocka_unit_test(warnings), cmocka_unit_test(does_not_fit)};
 
-    return cmocka_run_group_tests(tests, NULL, tidy);
+    return cmocka_run_group_tests(tests, NULL, ts_tidy);
 }

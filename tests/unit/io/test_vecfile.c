@@ -906,13 +906,6 @@ static void real_embeddings(void **state)
     wn_ctx_free(ctx);
 }
 
-static int tidy(void **state)
-{
-    (void)state;
-    ts_tmp_remove();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -938,5 +931,5 @@ int main(void)
         cmocka_unit_test(shards_must_agree),
         cmocka_unit_test(real_embeddings),
     };
-    return cmocka_run_group_tests_name("vecfile", tests, NULL, tidy);
+    return cmocka_run_group_tests_name("vecfile", tests, NULL, ts_tidy);
 }

@@ -615,13 +615,6 @@ static void another_metric(void **state)
     wn_ctx_free(ctx);
 }
 
-static int tidy(void **state)
-{
-    (void)state;
-    ts_tmp_remove();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -642,5 +635,5 @@ int main(void)
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(check_can_be_cancelled),
     };
-    return cmocka_run_group_tests_name("pool", tests, NULL, tidy);
+    return cmocka_run_group_tests_name("pool", tests, NULL, ts_tidy);
 }

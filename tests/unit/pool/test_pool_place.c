@@ -217,18 +217,11 @@ static void same_bytes_from_any_pool(void **state)
         }
 }
 
-static int tidy(void **state)
-{
-    (void)state;
-    ts_tmp_remove();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(places),
         cmocka_unit_test(same_bytes_from_any_pool),
     };
-    return cmocka_run_group_tests_name("pool_place", tests, NULL, tidy);
+    return cmocka_run_group_tests_name("pool_place", tests, NULL, ts_tidy);
 }
