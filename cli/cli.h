@@ -198,7 +198,7 @@ void cli_wrap(FILE *to, const char *text, int indent, int column);
 /* Prints a JSON object as aligned lines, nested objects indented. */
 void cli_print_counts(FILE *to, json_t *object, int indent);
 /* Prints how a run was done; `summary` is wn_job_summary, `plan` what wn_job_plan said before. */
-void cli_print_explanation(FILE *to, const json_t *summary, const wn_estimate *plan,
+void cli_print_explanation(FILE *to, const json_t *summary, const wn_estimate *plan, wn_isa isa,
                            bool no_filter);
 /* Prints JSON on stdout with a newline; takes the reference. */
 void cli_print_json(json_t *value);

@@ -2,8 +2,6 @@
  *
  * --explain: how a run was done, from its summary and its plan.
  */
-#include <string.h>
-
 #include "cli.h"
 
 static double number(const json_t *object, const char *key)
@@ -12,10 +10,9 @@ static double number(const json_t *object, const char *key)
 }
 
 /* Rows that were compared in codes first, and what the codes left to f32. */
-static void codes_line(FILE *to, const json_t *summary, bool no_filter)
+static void codes_line(FILE *to, const json_t *summary, wn_isa isa, bool no_filter)
 {
     const json_t *filter = json_object_get(summary, "filter");
-    const char *isa = json_string_value(json_object_get(summary, "isa"));
     const double rows = number(filter, "rows"), plain = number(filter, "plain");
     char a[32];
 
@@ -26,9 +23,8 @@ static void codes_line(FILE *to, const json_t *summary, bool no_filter)
                 number(filter, "candidates") / rows);
     else if (no_filter)
         fprintf(to, "none: --no-filter\n");
-    else if (isa && (strcmp(isa, "base") == 0 || strcmp(isa, "avx2") == 0 ||
-                     strcmp(isa, "avx512") == 0 || strcmp(isa, "neon") == 0))
-        fprintf(to, "none: %s has no products of 8-bit codes\n", isa);
+    else if (isa < WN_ISA_VNNI)
+        fprintf(to, "none: %s has no products of 8-bit codes\n", wn_isa_name(isa));
     else
         fprintf(to, "none: no comparison of rows large enough for codes to pay\n");
     if (plain > 0)
@@ -36,16 +32,16 @@ static void codes_line(FILE *to, const json_t *summary, bool no_filter)
                 cli_count_text((int64_t)plain, a));
 }
 
-void cli_print_explanation(FILE *to, const json_t *summary, const wn_estimate *plan, bool no_filter)
+void cli_print_explanation(FILE *to, const json_t *summary, const wn_estimate *plan, wn_isa isa,
+                           bool no_filter)
 {
-    const char *isa = json_string_value(json_object_get(summary, "isa"));
     const double sec = number(summary, "seconds"), cpu_sec = number(summary, "cpu_seconds");
     char a[32], b[32], c[32];
 
     fprintf(to, "  how it was done\n");
     fprintf(to, "    instructions    %s, %d threads, %.1f of them at work on average\n",
-            isa ? isa : "?", (int)number(summary, "threads"), sec > 0 ? cpu_sec / sec : 0);
-    codes_line(to, summary, no_filter);
+            wn_isa_name(isa), (int)number(summary, "threads"), sec > 0 ? cpu_sec / sec : 0);
+    codes_line(to, summary, isa, no_filter);
     fprintf(to, "    memory          %s at most, mapped files included; %s would do, budget %s\n",
             cli_bytes_text(number(summary, "peak_allocated_bytes"), a),
             cli_bytes_enough_text((double)plan->peak_bytes, b),

@@ -83,7 +83,7 @@ static void last_line(const cli_args *args, const json_t *summary)
     fprintf(stderr, " -> %s\n", args->output ? args->output : args->paths[0]);
 }
 
-static int report(const cli_args *args, cli_progress *progress, wn_job *job,
+static int report(const cli_args *args, cli_progress *progress, const wn_ctx *ctx, wn_job *job,
                   const wn_estimate *plan)
 {
     json_t *summary = json_loads(wn_job_summary(job), 0, NULL);
@@ -92,7 +92,8 @@ static int report(const cli_args *args, cli_progress *progress, wn_job *job,
     cli_progress_clear(progress);
     if (!args->quiet) {
         if (json_is_object(counts)) cli_print_counts(stderr, counts, 2);
-        if (args->explain) cli_print_explanation(stderr, summary, plan, args->no_filter);
+        if (args->explain)
+            cli_print_explanation(stderr, summary, plan, wn_ctx_isa(ctx), args->no_filter);
         last_line(args, summary);
     }
     json_decref(summary);
@@ -144,7 +145,7 @@ static int run_or_plan(const cli_args *args, cli_progress *progress, wn_ctx *ctx
     memset(&plan, 0, sizeof plan);
     if (args->explain) st = wn_job_plan(job, &plan);
     if (st == WN_OK) st = wn_job_run(job);
-    return st == WN_OK ? report(args, progress, job, &plan) : cli_fail(progress, ctx, st);
+    return st == WN_OK ? report(args, progress, ctx, job, &plan) : cli_fail(progress, ctx, st);
 }
 
 /* Needs -o unless nothing is written. */
