@@ -39,17 +39,12 @@ static wn_status dense_chunk(wni_km *km, wni_argmin_base *base, int64_t first, i
 {
     wni_queries queries = {km->rows.pool, NULL, first, n};
     struct step s = {km, first};
-    int64_t changes = 0;
     wn_status st = WN_OK;
 
     base->hint = km->labels + first;
     WNI_TRY(wni_scan_argmin_with(km->ctx, &queries, base, km->at, km->score, NULL));
     WNI_TRY(wni_parallel(km->ctx, n, SUB, take_range, &s));
-    for (int64_t sub = 0; sub * SUB < n; sub++)
-        for (int64_t i = 0; i < km->count[sub]; i++)
-            km->change[changes++] = km->change[sub * SUB + i];
-    *changed += changes;
-    WNI_TRY(wni_km_apply(km, km->change, changes));
+    WNI_TRY(wni_km_apply_ranges(km, n, SUB, changed));
 done:
     return st;
 }

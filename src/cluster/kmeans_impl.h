@@ -185,6 +185,9 @@ int64_t wni_km_group_size(int64_t d, int64_t k, int filter);
 int64_t wni_km_play_bytes(const wn_ctx *ctx, int64_t n, int64_t d, int64_t k);
 /* Moves rows between the exact sums (or only between the sizes). */
 wn_status wni_km_apply(wni_km *km, const wni_km_change *change, int64_t n);
+/* Likewise what an assignment of n rows in ranges of `range` left in km->change, km->count[i] of them from i * range
+ * on; *changed grows by how many. */
+wn_status wni_km_apply_ranges(wni_km *km, int64_t n, int64_t range, int64_t *changed);
 /* Fills `half`, `cmax2` and `cmin2` after the centres changed. */
 wn_status wni_km_centers_changed(wni_km *km);
 /* New centres from the sums, with movements; *inertia is that of the present labels. */

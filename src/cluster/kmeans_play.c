@@ -439,15 +439,11 @@ wn_status wni_km_play(wni_km *km, int64_t *changed)
     while (s.range < 4096 && s.range * 2 * km->k * km->rows.ld <= (int64_t)1 << 27)
         s.range *= 2;
     for (int64_t first = 0; first < km->rows.n; first += WNI_KM_CHUNK) {
-        int64_t n = wni_min(WNI_KM_CHUNK, km->rows.n - first), changes = 0, in_chunk = 0,
-                scanned = 0;
+        int64_t n = wni_min(WNI_KM_CHUNK, km->rows.n - first), in_chunk = 0, scanned = 0;
 
         s.first = first;
         WNI_TRY(wni_parallel(km->ctx, n, s.range, play_range, &s));
         for (int64_t p = 0; p < n; p += s.range) {
-            memmove(km->change + changes, km->change + p,
-                    (size_t)km->count[p / s.range] * sizeof *km->change);
-            changes += km->count[p / s.range];
             in_chunk += s.looked[p / s.range];
             scanned += km->scanned[p / s.range];
         }
@@ -457,8 +453,7 @@ wn_status wni_km_play(wni_km *km, int64_t *changed)
             km->filter_rest = REST;
         }
         looked += (double)(in_chunk + scanned);
-        *changed += changes;
-        WNI_TRY(wni_km_apply(km, km->change, changes));
+        WNI_TRY(wni_km_apply_ranges(km, n, s.range, changed));
     }
     g->fresh = 0;
     km->computed += fmin(looked, (double)km->rows.n * km->k);

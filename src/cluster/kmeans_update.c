@@ -142,6 +142,19 @@ done:
     return st;
 }
 
+wn_status wni_km_apply_ranges(wni_km *km, int64_t n, int64_t range, int64_t *changed)
+{
+    int64_t changes = 0;
+
+    for (int64_t p = 0; p < n; p += range) {
+        memmove(km->change + changes, km->change + p,
+                (size_t)km->count[p / range] * sizeof *km->change);
+        changes += km->count[p / range];
+    }
+    *changed += changes;
+    return wni_km_apply(km, km->change, changes);
+}
+
 /* ---- new centres ------------------------------------------------------------------------------------ */
 
 struct update {
